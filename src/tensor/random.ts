@@ -1,0 +1,36 @@
+/** A seeded generator (xoshiro128**, seeded by splitmix32): the same seed gives the same numbers everywhere. */
+export interface Random {
+  /** Uniform in [0, 1), 53 bits. */
+  readonly uniform: () => number;
+  /** Standard normal (Box–Muller). */
+  readonly normal: () => number;
+  /** Uniform integer in [0, limit). */
+  readonly integer: (limit: number) => number;
+}
+
+export function createRandom(seed: number): Random {
+  let mix = seed >>> 0;
+  const splitmix = (): number => {
+    mix = (mix + 0x9e3779b9) >>> 0;
+    let z = mix;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return (z ^ (z >>> 15)) >>> 0;
+  };
+  let [a, b, c, d] = [splitmix(), splitmix(), splitmix(), splitmix()];
+  const rotate = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
+  const next = (): number => {
+    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
+    const t = b << 9;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= t;
+    d = rotate(d, 11);
+    return result;
+  };
+  const uniform = (): number => ((next() >>> 5) * 67108864 + (next() >>> 6)) / 9007199254740992;
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  return { uniform, normal, integer: (limit) => Math.floor(uniform() * limit) };
+}
