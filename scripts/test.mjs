@@ -29,10 +29,11 @@ const note = (event, outcome) => {
 const stream = run({ files, concurrency: availableParallelism() });
 stream.on('test:pass', (event) => note(event, 'passed'));
 stream.on('test:fail', (event) => note(event, 'failed'));
-stream.on('end', () => {
+const report = stream.compose(new spec());
+report.pipe(process.stdout, { end: false });
+report.on('end', () => {
   for (const [reason, times] of skips) console.log(`skipped ${times}: ${reason}`);
   if (count.passed + count.failed === 0) count.failed++;
   console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
   process.exitCode = count.failed > 0 ? 1 : 0;
 });
-stream.compose(new spec()).pipe(process.stdout, { end: false });

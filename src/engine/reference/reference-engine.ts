@@ -1,0 +1,66 @@
+import { EngineError } from '../../errors.ts';
+import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { elementCount, type Shape, type Tensor, toFloat64, type Weights } from '../../tensor/tensor.ts';
+import { bindInputs, bindParameters } from '../bind.ts';
+import type { CompileOptions, Engine, Session } from '../engine.ts';
+import { forward } from './forward.ts';
+
+/** Plain loops with f64 accumulation: the truth that every other engine is tested against. */
+export const referenceEngine: Engine = {
+  name: 'reference',
+  compile: async (graph, weights, options) => compileReference(graph, weights, options),
+};
+
+function compileReference(graph: CheckedGraph, weights: Weights, options: CompileOptions = {}): Session {
+  const precision = options.precision ?? 'f32';
+  if (precision === 'bf16')
+    throw new EngineError(
+      'reference engine: precision must be "f32" or "f64", found "bf16"; use engine "cpu".',
+    );
+  const wide = precision === 'f64';
+  const parameters = bindParameters(graph, weights);
+  const keep = (tensor: Tensor): Tensor => (wide ? toFloat64(tensor) : tensor);
+  const allocate = (shape: Shape): Tensor => {
+    const size = elementCount(shape);
+    return { shape, data: wide ? new Float64Array(size) : new Float32Array(size) };
+  };
+  const lastUse = lastUses(graph);
+  let disposed = false;
+  return {
+    run: async (inputs) => {
+      if (disposed)
+        throw new EngineError(`reference engine: graph "${graph.name}" was disposed; compile it again.`);
+      const tensors = new Map<ValueId, Tensor>(parameters);
+      for (const [id, tensor] of bindInputs(graph, inputs)) tensors.set(id, keep(tensor));
+      const at = (id: ValueId): Tensor => {
+        const found = tensors.get(id);
+        if (found === undefined) throw new EngineError(`reference engine: value #${id} has no tensor.`);
+        return found;
+      };
+      graph.nodes.forEach((node, index) => {
+        const id = node.outputs[0];
+        if (id === undefined) return;
+        const output = allocate(valueAt(graph, id).shape);
+        forward(node, node.inputs.map(at), output);
+        tensors.set(id, output);
+        for (const dead of lastUse[index] ?? []) tensors.delete(dead);
+      });
+      return Object.fromEntries(graph.outputs.map(({ name, value }) => [name, at(value)]));
+    },
+    dispose: () => {
+      disposed = true;
+    },
+  };
+}
+
+/** For each node, the values that nothing needs after it. */
+function lastUses(graph: CheckedGraph): readonly (readonly ValueId[])[] {
+  const last = new Map<ValueId, number>();
+  graph.nodes.forEach((node, index) => {
+    for (const id of [...node.inputs, ...node.outputs]) last.set(id, index);
+  });
+  for (const { value } of graph.outputs) last.delete(value);
+  const dead: ValueId[][] = graph.nodes.map(() => []);
+  for (const [id, index] of last) dead[index]?.push(id);
+  return dead;
+}

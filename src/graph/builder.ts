@@ -1,0 +1,80 @@
+import { ShapeError } from '../errors.ts';
+import type { Shape } from '../tensor/tensor.ts';
+import { checkGraph } from './check.ts';
+import type {
+  CheckedGraph,
+  Node,
+  OpAttrs,
+  OpKind,
+  Parameter,
+  ParameterRole,
+  Value,
+  ValueId,
+} from './graph.ts';
+import { makeNode, outputShapes } from './node-rules.ts';
+
+/** Puts a graph together in running order; shapes follow from the op table. */
+export interface GraphBuilder {
+  readonly input: (name: string, shape: Shape) => ValueId;
+  readonly parameter: (name: string, shape: Shape, role: ParameterRole) => ValueId;
+  /** One node and its first output. @throws ShapeError naming the node when its inputs do not fit */
+  readonly node: <K extends OpKind>(
+    kind: K,
+    name: string,
+    attrs: OpAttrs[K],
+    inputs: readonly ValueId[],
+  ) => ValueId;
+  readonly output: (name: string, value: ValueId) => void;
+  readonly shape: (value: ValueId) => Shape;
+  /** @throws GraphError */
+  readonly finish: () => CheckedGraph;
+}
+
+export function graphBuilder(graphName: string): GraphBuilder {
+  const values: Value[] = [];
+  const inputs: ValueId[] = [];
+  const parameters: Parameter[] = [];
+  const nodes: Node[] = [];
+  const outputs: { name: string; value: ValueId }[] = [];
+  const define = (name: string, shape: Shape): ValueId => (values.push({ name, shape }) - 1) as ValueId;
+  const shape = (value: ValueId): Shape => values[value]?.shape ?? [];
+  return {
+    input: (name, dims) => {
+      const id = define(name, dims);
+      inputs.push(id);
+      return id;
+    },
+    parameter: (name, dims, role) => {
+      const value = define(name, dims);
+      parameters.push({ value, role });
+      return value;
+    },
+    node: (kind, name, attrs, from) => {
+      const shapes = shapesOrFail(kind, name, attrs, from.map(shape));
+      const results = shapes.map((dims, i) => define(i === 0 ? name : `${name}:${i}`, dims));
+      const output = results[0];
+      if (output === undefined) throw new ShapeError(`${kind} "${name}": gives no output.`);
+      nodes.push(makeNode(kind, { name, attrs, inputs: from, outputs: results }));
+      return output;
+    },
+    output: (name, value) => {
+      outputs.push({ name, value });
+    },
+    shape,
+    finish: () => checkGraph({ name: graphName, values, inputs, parameters, nodes, outputs }),
+  };
+}
+
+function shapesOrFail<K extends OpKind>(
+  kind: K,
+  name: string,
+  attrs: OpAttrs[K],
+  inputs: readonly Shape[],
+): readonly Shape[] {
+  try {
+    return outputShapes(kind, attrs, inputs);
+  } catch (cause) {
+    if (!(cause instanceof ShapeError)) throw cause;
+    throw new ShapeError(`${kind} "${name}": ${cause.message}.`, { node: name, inputs }, { cause });
+  }
+}
