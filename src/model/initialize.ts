@@ -79,7 +79,7 @@ function fansOf(graph: CheckedGraph, node: Node | undefined): Fans {
 export function randomStatistics(graph: CheckedGraph, weights: Weights, seed: number): Weights {
   const random = createRandom(seed);
   const draw: Readonly<Partial<Record<ParameterRole, () => number>>> = {
-    gamma: () => 0.5 + random.uniform(),
+    gamma: () => 0.2 + 0.4 * random.uniform(),
     beta: () => 0.2 * random.normal(),
     mean: () => 0.2 * random.normal(),
     variance: () => 0.5 + random.uniform(),
