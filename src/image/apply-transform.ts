@@ -1,0 +1,59 @@
+import { type Tensor, tensor } from '../tensor/tensor.ts';
+import { centerRegion, cropImage } from './crop.ts';
+import type { EvalTransform } from './eval-transform.ts';
+import type { Image } from './image.ts';
+import { resizeImage } from './resize.ts';
+
+/**
+ * A picture as the net wants it: NHWC [1, H, W, 3], float32, RGB.
+ * The arithmetic is torchvision's in float32: x/255 (when scale is 1), then (x − mean)/std, each step rounded.
+ * @throws ImageError when the resized picture would be no picture (a side of 0)
+ */
+export function applyTransform(image: Image, transform: EvalTransform): Tensor<Float32Array> {
+  return normalizePixels(fitImage(image, transform), transform);
+}
+
+/** The resize and crop alone: 8-bit pixels, before any normalization. */
+export function fitImage(image: Image, transform: EvalTransform): Image {
+  const { crop, interpolation } = transform;
+  const { width, height } = resizedSize(image.width, image.height, transform.resize);
+  const region = crop && centerRegion(width, height, crop.width, crop.height);
+  if (!region || region.x < 0 || region.y < 0) {
+    const resized = resizeImage(image, width, height, interpolation);
+    return region ? cropImage(resized, region) : resized;
+  }
+  return resizeImage(image, width, height, interpolation, region);
+}
+
+/** Size after the resize step; the long side is truncated, as in torchvision, timm and mmpretrain. */
+export function resizedSize(
+  width: number,
+  height: number,
+  resize: EvalTransform['resize'],
+): { width: number; height: number } {
+  if (resize.kind === 'exact') return { width: resize.width, height: resize.height };
+  const { size } = resize;
+  return width <= height
+    ? { width: size, height: Math.trunc((size * height) / width) }
+    : { width: Math.trunc((size * width) / height), height: size };
+}
+
+/** Scale, mean and std of 8-bit pixels: NHWC [1, H, W, 3] float32. */
+export function normalizePixels(image: Image, transform: EvalTransform): Tensor<Float32Array> {
+  const tables = transform.mean.map((mean, c) => channelTable(transform.scale, mean, transform.std[c] ?? 1));
+  const { data } = image;
+  const out = new Float32Array(data.length);
+  for (const [c, table] of tables.entries()) {
+    for (let i = c; i < data.length; i += 3) out[i] = table[data[i] ?? 0] ?? 0;
+  }
+  return tensor([1, image.height, image.width, 3], out);
+}
+
+/** What each of the 256 pixel values becomes; float64 steps rounded to float32 are float32 arithmetic. */
+function channelTable(scale: 1 | 255, mean: number, std: number): Float32Array {
+  const f = Math.fround;
+  return Float32Array.from({ length: 256 }, (_, pixel) => {
+    const x = scale === 1 ? f(pixel / 255) : pixel;
+    return f(f(x - f(mean)) / f(std));
+  });
+}
