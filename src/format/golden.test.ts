@@ -60,10 +60,15 @@ function flatten(value: unknown, path: string[] = [], found = new Map<string, Ex
   return found;
 }
 
+/** Integers as they are: a Tensor would round them to f32. */
 function numbers(raw: RawTensor): (number | bigint)[] {
   if (raw.dtype === 'i64') {
     const view = new DataView(raw.bytes.buffer, raw.bytes.byteOffset, raw.bytes.byteLength);
     return Array.from({ length: raw.bytes.byteLength / 8 }, (_, i) => view.getBigInt64(8 * i, true));
+  }
+  if (raw.dtype === 'i32') {
+    const view = new DataView(raw.bytes.buffer, raw.bytes.byteOffset, raw.bytes.byteLength);
+    return Array.from({ length: raw.bytes.byteLength / 4 }, (_, i) => view.getInt32(4 * i, true));
   }
   return [...rawToTensor(raw).data];
 }
