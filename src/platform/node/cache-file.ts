@@ -1,0 +1,53 @@
+import { open, stat } from 'node:fs/promises';
+import { FormatError } from '../../errors.ts';
+import { checkRange, type FileSource } from '../../hub/store.ts';
+import { cacheFault, codeOf } from './cache-fault.ts';
+
+/**
+ * A file on disk, opened for each read, so that there is nothing to close and no handle to leak. Undefined when
+ * there is no file at `path`.
+ * @throws HubError when it may not be read
+ */
+export async function openDiskFile(path: string): Promise<FileSource | undefined> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(codeOf(error))) return undefined;
+    throw cacheFault('read', path, error);
+  });
+  if (!found?.isFile()) return undefined;
+  const { size } = found;
+  return {
+    name: path,
+    size,
+    read: async (offset, length) => {
+      checkRange(path, size, offset, length);
+      const handle = await open(path, 'r').catch((error: unknown) => {
+        throw cacheFault('read', path, error);
+      });
+      try {
+        return await readExactly(handle, path, offset, length);
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+/** `length` bytes from `offset`; a single read may give fewer. */
+export async function readExactly(
+  handle: Awaited<ReturnType<typeof open>>,
+  path: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+    if (bytesRead === 0) {
+      throw new FormatError(
+        `${path}: ended at ${offset + done}, where ${offset + length} bytes were expected.`,
+      );
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
