@@ -66,6 +66,6 @@ if (!(relative < 1e-5)) {
   process.exitCode = 1;
 }
 console.log(`
-Real weights:  npx mobileone predict photo.jpg --model mobileone-s0     (downloads Apple's S0, 8 MB)
+Real weights:  npx mobileone predict photo.jpg --model mobileone-s0     (downloads the official weights)
 Your own file: npx mobileone predict photo.jpg --weights checkpoint.pth
 Known models:  npx mobileone models`);

@@ -1,1 +1,55 @@
-export * from './errors.ts';
+// The entry for pages and web workers: everything, put together with the page's cache and the portable decoder.
+import { referenceEngine } from './engine/reference/reference-engine.ts';
+import { ImageError } from './errors.ts';
+import { createPageStore } from './platform/browser/cache-store.ts';
+import { type BrowserDecoderOptions, createBrowserDecoder } from './platform/browser/image-decoder.ts';
+import type { Classification } from './task/classify.ts';
+import {
+  type ClassifyOptions,
+  inferenceModel as inferenceModelOn,
+  type LoadedClassifier,
+  type LoadOptions,
+  loadClassifier as loadClassifierOn,
+  type Picture,
+  type Platform,
+} from './task/load-classifier.ts';
+
+export * from './index.ts';
+export { createBrowserDecoder } from './platform/browser/image-decoder.ts';
+
+export interface PageOptions extends LoadOptions {
+  /** Where the JPEG decoder's WebAssembly is served, when the bundler does not place it. */
+  readonly decoder?: BrowserDecoderOptions;
+}
+
+async function fetchPicture(address: string): Promise<Uint8Array> {
+  const response = await fetch(address).catch((cause: unknown) => {
+    throw new ImageError(`picture "${address}" cannot be fetched.`, { address }, { cause });
+  });
+  if (!response.ok)
+    throw new ImageError(`picture "${address}": the server answered ${response.status}.`, { address });
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+function pagePlatform(options: PageOptions): Platform {
+  return {
+    hub: { store: createPageStore() },
+    decoder: async () => createBrowserDecoder(options.decoder),
+    engine: async () => referenceEngine,
+    readPicture: fetchPicture,
+  };
+}
+
+/** A model's name → a net ready for pictures: addresses, file bytes, or pixels such as an ImageData. */
+export function loadClassifier(name: string, options: PageOptions = {}): Promise<LoadedClassifier> {
+  return loadClassifierOn(pagePlatform(options), name, options);
+}
+
+/** One picture, one answer: predLabel, predScore, predScores, predClass, top. */
+export function inferenceModel(
+  model: string | LoadedClassifier,
+  picture: Picture,
+  options: PageOptions & ClassifyOptions = {},
+): Promise<Classification> {
+  return inferenceModelOn(pagePlatform(options), model, picture, options);
+}

@@ -1,1 +1,42 @@
-export * from './errors.ts';
+// The entry for Node: everything, put together with files, the cache on disk and the fastest engine there is.
+import { referenceEngine } from './engine/reference/reference-engine.ts';
+import { nodeHubOptions } from './platform/node/hub-options.ts';
+import { createNodeDecoder } from './platform/node/image-decoder.ts';
+import { readPictureFile } from './platform/node/read-picture.ts';
+import type { Classification } from './task/classify.ts';
+import {
+  type ClassifyOptions,
+  inferenceModel as inferenceModelOn,
+  type LoadedClassifier,
+  type LoadOptions,
+  loadClassifier as loadClassifierOn,
+  type Picture,
+  type Platform,
+} from './task/load-classifier.ts';
+
+export * from './index.ts';
+export { openFileSource } from './platform/node/file-source.ts';
+export { createNodeDecoder } from './platform/node/image-decoder.ts';
+
+function nodePlatform(): Platform {
+  return {
+    hub: nodeHubOptions(),
+    decoder: createNodeDecoder,
+    engine: async () => referenceEngine,
+    readPicture: readPictureFile,
+  };
+}
+
+/** A model's name (`mobileone models` lists them) or a checkpoint's path → a net ready for pictures. */
+export function loadClassifier(nameOrPath: string, options?: LoadOptions): Promise<LoadedClassifier> {
+  return loadClassifierOn(nodePlatform(), nameOrPath, options);
+}
+
+/** `inferenceModel('mobileone-s0_8xb32_in1k', 'bird.JPEG')` → predLabel, predScore, predScores, predClass, top. */
+export function inferenceModel(
+  model: string | LoadedClassifier,
+  picture: Picture,
+  options?: LoadOptions & ClassifyOptions,
+): Promise<Classification> {
+  return inferenceModelOn(nodePlatform(), model, picture, options);
+}

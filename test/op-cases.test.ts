@@ -64,9 +64,9 @@ function slide([n = 0, h = 0, w = 0]: Shape, window: WindowGeometry, channels: n
 }
 
 const sigmoid = (x: number): number => (Math.tanh(x / 2) + 1) / 2;
-const clamp = (x: number, low: number, high: number): number => (x < low ? low : x > high ? high : x);
+const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 const functions: { readonly [F in ActivationName]: (x: number) => number } = {
-  relu: (x) => (x > 0 ? x : 0),
+  relu: (x) => Math.max(x, 0),
   relu6: (x) => clamp(x, 0, 6),
   sigmoid,
   hardSigmoid: (x) => clamp(x + 3, 0, 6) / 6,

@@ -1,0 +1,138 @@
+import type { Engine } from '../engine/engine.ts';
+import { UsageError } from '../errors.ts';
+import { imagenetClasses } from '../hub/labels/class-names.ts';
+import type { ModelEntry } from '../hub/models.ts';
+import { type ResolveOptions, resolveWeights } from '../hub/resolve.ts';
+import type { DecodeOptions, ImageDecoder } from '../image/codec.ts';
+import { type EvalTransform, resolveEvalTransform } from '../image/eval-transform.ts';
+import { fromPixels, type Image, type PixelSource } from '../image/image.ts';
+import {
+  type Classification,
+  type Classifier,
+  type ClassifierOptions,
+  createClassifier,
+} from './classify.ts';
+import { type CheckpointNet, readNet } from './read-net.ts';
+
+/** What a composition root hands in: where weights come from, who decodes pictures, who computes. */
+export interface Platform {
+  readonly hub: ResolveOptions;
+  readonly decoder: () => Promise<ImageDecoder>;
+  readonly engine: () => Promise<Engine>;
+  /** Bytes of the picture at a path or address. @throws ImageError when there is none */
+  readonly readPicture: (location: string) => Promise<Uint8Array>;
+}
+
+export interface LoadOptions extends Partial<Omit<ClassifierOptions, 'engine'>> {
+  /** Default: the platform's. */
+  readonly engine?: Engine;
+  /** A family's name or data; default: what the checkpoint says, else its family's. */
+  readonly transform?: string | EvalTransform;
+  /** Side of the square the net sees; default: the transform's, 224. */
+  readonly inputSize?: number;
+  /** Class names by index; default: what the checkpoint says, else ImageNet-1k's when there are 1000 classes. */
+  readonly labels?: readonly string[];
+  /** Over what the platform gives: progress, notice, offline, mirror, signal. */
+  readonly hub?: Partial<ResolveOptions>;
+}
+
+/** Anything that is a picture: a path or address, the bytes of a file, or pixels. */
+export type Picture = string | Uint8Array | Image | PixelSource;
+
+export interface ClassifyOptions extends DecodeOptions {
+  /** How many ranked classes to list, default 5. */
+  readonly topK?: number;
+}
+
+/** A classifier together with where it came from; it decodes pictures too. */
+export interface LoadedClassifier extends Omit<Classifier, 'classify'> {
+  /** Undefined for a file of one's own. */
+  readonly entry: ModelEntry | undefined;
+  readonly net: Omit<CheckpointNet, 'weights'>;
+  /** Path of the weights. */
+  readonly location: string;
+  classify(picture: Picture, options?: ClassifyOptions): Promise<Classification>;
+}
+
+/**
+ * From a model's name or a checkpoint's path to a net ready for pictures.
+ * @throws HubError, FormatError, WeightsError, UsageError
+ */
+export async function loadClassifier(
+  platform: Platform,
+  nameOrPath: string,
+  options: LoadOptions = {},
+): Promise<LoadedClassifier> {
+  const { entry, file, location } = await resolveWeights(nameOrPath, { ...platform.hub, ...options.hub });
+  const { weights, ...net } = await readNet(file);
+  const size = options.inputSize === undefined ? {} : { inputSize: options.inputSize };
+  const transform = resolveEvalTransform(
+    options.transform ?? net.metadata.transform ?? defaultTransform(net, entry),
+    size,
+  );
+  const labels = options.labels ?? net.metadata.labels ?? defaultLabels(net, entry);
+  const engine = options.engine ?? (await platform.engine());
+  const source = { config: net.config, form: net.form, weights, transform, labels };
+  const classifier = await createClassifier(source, { ...options, engine });
+  let decoder: ImageDecoder | undefined;
+  return {
+    ...classifier,
+    entry,
+    net,
+    location,
+    classify: async (picture, { topK, ...decode } = {}) => {
+      decoder ??= await platform.decoder();
+      return classifier.classify(await openPicture(platform, decoder, picture, decode), topK);
+    },
+  };
+}
+
+async function openPicture(
+  platform: Platform,
+  decoder: ImageDecoder,
+  picture: Picture,
+  options: DecodeOptions,
+): Promise<Image> {
+  if (typeof picture === 'string')
+    return decoder.decode(await platform.readPicture(picture), { name: picture, ...options });
+  if (picture instanceof Uint8Array) return decoder.decode(picture, options);
+  return fromPixels(picture);
+}
+
+/** Each family evaluates its own way; timm resizes S1–S4 to 248 where S0 is resized to 256. */
+function defaultTransform(
+  net: Pick<CheckpointNet, 'family' | 'config'>,
+  entry: ModelEntry | undefined,
+): string {
+  if (entry) return entry.transform;
+  if (net.family === 'mobileone') return 'apple';
+  if (net.family === 'timm') return net.config.name === 'mobileone-s0' ? 'timm-s0' : 'timm';
+  return net.family;
+}
+
+function defaultLabels(net: Pick<CheckpointNet, 'config'>, entry: ModelEntry | undefined): readonly string[] {
+  const { classes } = net.config;
+  if (classes !== 1000) return Array.from({ length: classes }, (_, i) => `class ${i}`);
+  return imagenetClasses().map((row) => (entry?.family === 'mmpretrain' ? row.fullName : row.shortName));
+}
+
+/**
+ * mmpretrain's `inference_model`: a model by name (loaded for this call) or already loaded, and one picture.
+ * Load it once with `loadClassifier` when there are more.
+ */
+export async function inferenceModel(
+  platform: Platform,
+  model: string | LoadedClassifier,
+  picture: Picture,
+  options: LoadOptions & ClassifyOptions = {},
+): Promise<Classification> {
+  if (typeof model !== 'string') return model.classify(picture, options);
+  if (model === '')
+    throw new UsageError('inferenceModel: the model must be a name or a path, found an empty text.');
+  const loaded = await loadClassifier(platform, model, options);
+  try {
+    return await loaded.classify(picture, options);
+  } finally {
+    loaded.dispose();
+  }
+}

@@ -1,0 +1,54 @@
+import { FormatError } from '../errors.ts';
+import { type EvalTransform, parseEvalTransform, serializeEvalTransform } from '../image/eval-transform.ts';
+
+/** What a checkpoint of ours says about itself, beside its tensors. */
+export interface NetMetadata {
+  /** Such as `mobileone-s0`, or what the user called it. */
+  readonly name?: string;
+  /** Class names by index. */
+  readonly labels?: readonly string[];
+  readonly transform?: EvalTransform;
+}
+
+/** Keys in safetensors `__metadata__` and in ONNX `metadata_props`; every value is text. */
+const keys = {
+  name: 'mobileone.name',
+  labels: 'mobileone.labels',
+  transform: 'mobileone.transform',
+} as const;
+
+export function writeNetMetadata(metadata: NetMetadata): Readonly<Record<string, string>> {
+  return {
+    ...(metadata.name === undefined ? {} : { [keys.name]: metadata.name }),
+    ...(metadata.labels === undefined ? {} : { [keys.labels]: JSON.stringify(metadata.labels) }),
+    ...(metadata.transform === undefined
+      ? {}
+      : { [keys.transform]: serializeEvalTransform(metadata.transform) }),
+  };
+}
+
+/** @throws FormatError or ImageError when a value of ours is not what it must be; other keys are left alone */
+export function readNetMetadata(stored: Readonly<Record<string, string>>, where: string): NetMetadata {
+  const at = (key: string): string | undefined => (Object.hasOwn(stored, key) ? stored[key] : undefined);
+  const [name, labels, transform] = [at(keys.name), at(keys.labels), at(keys.transform)];
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(labels === undefined ? {} : { labels: parseLabels(labels, where) }),
+    ...(transform === undefined
+      ? {}
+      : { transform: parseEvalTransform(transform, `${where}: ${keys.transform}`) }),
+  };
+}
+
+function parseLabels(text: string, where: string): readonly string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (Array.isArray(value) && value.every((label) => typeof label === 'string')) return value;
+  throw new FormatError(
+    `${where}: ${keys.labels} must be a JSON list of class names, found ${JSON.stringify(text.slice(0, 40))}.`,
+  );
+}
