@@ -7,7 +7,7 @@ import { resizeImage } from './resize.ts';
 /**
  * A picture as the net wants it: NHWC [1, H, W, 3], float32, RGB.
  * The arithmetic is torchvision's in float32: x/255 (when scale is 1), then (x − mean)/std, each step rounded.
- * @throws ImageError when the resized picture would be no picture (a side of 0)
+ * @throws ImageError when a picture of extreme proportions would grow past memory
  */
 export function applyTransform(image: Image, transform: EvalTransform): Tensor<Float32Array> {
   return normalizePixels(fitImage(image, transform), transform);
@@ -18,11 +18,11 @@ export function fitImage(image: Image, transform: EvalTransform): Image {
   const { crop, interpolation } = transform;
   const { width, height } = resizedSize(image.width, image.height, transform.resize);
   const region = crop && centerRegion(width, height, crop.width, crop.height);
-  if (!region || region.x < 0 || region.y < 0) {
-    const resized = resizeImage(image, width, height, interpolation);
-    return region ? cropImage(resized, region) : resized;
-  }
-  return resizeImage(image, width, height, interpolation, region);
+  if (!region) return resizeImage(image, width, height, interpolation);
+  const inside = region.width <= width && region.height <= height;
+  return inside
+    ? resizeImage(image, width, height, interpolation, region)
+    : cropImage(resizeImage(image, width, height, interpolation), region);
 }
 
 /** Size after the resize step; the long side is truncated, as in torchvision, timm and mmpretrain. */

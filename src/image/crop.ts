@@ -21,7 +21,7 @@ export function centerRegion(
   cropHeight: number,
 ): Region {
   const offset = (size: number, crop: number): number =>
-    crop > size ? -Math.floor((crop - size) / 2) : roundHalfEven((size - crop) / 2);
+    crop > size ? 0 - Math.floor((crop - size) / 2) : roundHalfEven((size - crop) / 2);
   return {
     x: offset(imageWidth, cropWidth),
     y: offset(imageHeight, cropHeight),

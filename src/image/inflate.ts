@@ -10,7 +10,7 @@ export async function inflate(parts: readonly Uint8Array[], length: number): Pro
   const writer = stream.writable.getWriter();
   const reader = stream.readable.getReader();
   const feed = async (): Promise<void> => {
-    for (const part of parts) await writer.write(Uint8Array.from(part));
+    for (const part of parts) await writer.write(new Uint8Array(part));
     await writer.close();
   };
   feed().catch(() => {}); // the reader meets the same failure

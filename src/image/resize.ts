@@ -51,7 +51,7 @@ interface Taps {
  * The picture at another size, bit for bit what Pillow's `Image.resize(size, resample)` gives for RGB: filters widen
  * when shrinking (antialias), horizontal pass first, 8 bits between the passes, 22-bit fixed-point weights.
  * @param region the part of the result to compute; all of it when left out
- * @throws ImageError for a size that is not positive whole numbers, or a region outside it
+ * @throws ImageError for a size that is not positive whole numbers or too large, or a region outside it
  * @see Pillow src/libImaging/Resample.c
  */
 export function resizeImage(
@@ -63,6 +63,7 @@ export function resizeImage(
 ): Image {
   checkSize(width, height, 'resizeImage');
   checkRegion(region, width, height);
+  checkBytes(region.width, region.height);
   const filter: ResampleFilter = filters[interpolation];
   const across = taps(image.width, width, region.x, region.width, filter);
   const down = taps(image.height, height, region.y, region.height, filter);
@@ -126,6 +127,19 @@ function taps(inSize: number, outSize: number, from: number, length: number, fil
   return { first, count, weights, width };
 }
 
+/** Bytes of a picture or of the rows between the two passes; a thin picture of many rows can ask for far more. */
+const maxBytes = 2 ** 30;
+
+function checkBytes(width: number, height: number): void {
+  const bytes = width * height * 3;
+  if (bytes > maxBytes) {
+    throw new ImageError(
+      `resizeImage: ${width}×${height} pixels need ${bytes} bytes, more than ${maxBytes}; crop or shrink the picture first.`,
+      { width, height, bytes },
+    );
+  }
+}
+
 const half = 1 << (precision - 1);
 const clamp = (fixed: number): number => Math.max(0, Math.min(255, fixed >> precision));
 
@@ -134,6 +148,7 @@ function resampleRows(image: Image, across: Taps, top: number, rows: number): Im
   const { data } = image;
   const { first, count, weights } = across;
   const width = first.length;
+  checkBytes(width, rows);
   const out = new Uint8Array(width * rows * 3);
   let o = 0;
   for (let y = 0; y < rows; y++) {

@@ -21,7 +21,9 @@ const layouts: Readonly<Record<number, PixelLayout>> = { 1: 'grey', 2: 'grey-alp
 export function createSharpDecoder(sharp: Sharp): ImageDecoder {
   const open = (bytes: Uint8Array, maxPixels: number) =>
     sharp(bytes, {
-      failOn: 'error', // cut and broken files fail; damage that libjpeg mends gives what Pillow gives
+      // Cut and broken files fail; damage that libjpeg mends gives what Pillow gives. With 'none' a PNG of
+      // impossible size ends the process.
+      failOn: 'error',
       limitInputPixels: Number.isFinite(maxPixels) ? maxPixels : false,
       ignoreIcc: true, // Pillow's convert('RGB') does not manage colour
       autoOrient: false,
