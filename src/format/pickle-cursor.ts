@@ -46,10 +46,13 @@ export function take(cursor: PickleCursor, length: number): Uint8Array {
 }
 
 export function utf8(cursor: PickleCursor, length: number): string {
-  const text = decodeUtf8(take(cursor, length));
-  if (text === undefined)
-    throw new FormatError(`the pickle has text at byte ${cursor.at} that is not UTF-8.`);
-  return text;
+  return checkedText(cursor, take(cursor, length));
+}
+
+function checkedText(cursor: PickleCursor, bytes: Uint8Array): string {
+  const text = decodeUtf8(bytes);
+  if (text !== undefined) return text;
+  throw new FormatError(`the pickle has text before byte ${cursor.at} that is not UTF-8.`);
 }
 
 /** Python 2 text: UTF-8 where it is, otherwise bytes. */
@@ -58,13 +61,15 @@ export function bytesOrText(cursor: PickleCursor, length: number): string | Uint
   return decodeUtf8(bytes) ?? bytes;
 }
 
-/** Operands of protocol 0: up to a newline, which is not part of it. */
-export function line(cursor: PickleCursor): string {
+/** An operand of protocol 0: the bytes up to a newline, which is taken too. */
+export function lineBytes(cursor: PickleCursor): Uint8Array {
   const end = cursor.bytes.indexOf(10, cursor.at);
   if (end < 0) throw pickleEnds(cursor);
-  const text = utf8(cursor, end - cursor.at);
-  skip(cursor, 1);
-  return text;
+  return take(cursor, end + 1 - cursor.at).subarray(0, -1);
+}
+
+export function line(cursor: PickleCursor): string {
+  return checkedText(cursor, lineBytes(cursor));
 }
 
 const maxLongBytes = 1024;

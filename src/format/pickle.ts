@@ -5,6 +5,7 @@ import {
   float64,
   int32,
   line,
+  lineBytes,
   longInteger,
   type PickleCursor,
   take,
@@ -196,9 +197,10 @@ function quotedText(m: Machine): string {
     );
 }
 
-/** Protocol 0 text: `\uXXXX` and `\UXXXXXXXX` stand for characters. */
+/** Protocol 0 text: Latin-1, where `\uXXXX` and `\UXXXXXXXX` stand for other characters. */
 function escapedText(m: Machine): string {
-  return line(m).replace(/\\u([0-9a-fA-F]{4})|\\U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})/g, (_, short, long) =>
+  const latin1 = Array.from(lineBytes(m), (byte) => String.fromCharCode(byte)).join('');
+  return latin1.replace(/\\u([0-9a-fA-F]{4})|\\U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})/g, (_, short, long) =>
     String.fromCodePoint(Number.parseInt(short ?? long, 16)),
   );
 }
