@@ -21,6 +21,7 @@ export interface Flattened {
 export function flattenTensors(root: PickleValue): Flattened {
   const tensors = new Map<string, TensorValue>();
   const others = new Map<string, string>();
+  const holdsOnlyPlain = memoizedPlainness();
   let visits = 0;
   let characters = 0;
 
@@ -32,7 +33,7 @@ export function flattenTensors(root: PickleValue): Flattened {
         `the pickle nests deeper than ${maxDepth} or spreads to more than ${maxVisits} values; this is no state dict.`,
       );
     }
-    const children = childrenOf(value);
+    const children = holdsOnlyPlain(value) ? undefined : childrenOf(value);
     if (children) {
       for (const [key, child] of children) {
         visit(child, path === undefined ? String(key) : `${path}.${key}`, depth + 1);
@@ -48,6 +49,17 @@ export function flattenTensors(root: PickleValue): Flattened {
 
   visit(root, undefined, 0);
   return { tensors, others };
+}
+
+/** Whether a list holds nothing but numbers and text, such as a history of losses: one thing, however long. */
+function memoizedPlainness(): (value: PickleValue) => boolean {
+  const known = new Map<PickleValue, boolean>();
+  return (value) => {
+    if (!isNode(value) || (value.kind !== 'list' && value.kind !== 'tuple')) return false;
+    const plain = known.get(value) ?? !value.items.some(isNode);
+    known.set(value, plain);
+    return plain;
+  };
 }
 
 function childrenOf(value: PickleValue): Iterable<readonly [string | number, PickleValue]> | undefined {

@@ -43,7 +43,7 @@ export async function readCheckpoint(source: ByteSource, options: ReadOptions = 
 
 function recognize(start: Uint8Array, size: number): Container | undefined {
   if (isSafetensors(start, size)) return 'safetensors';
-  const text = latin1(start);
+  const text = latin1(start.subarray(0, 32));
   if (text.startsWith('PK\x03\x04') || text.startsWith('PK\x05\x06')) return 'torch-zip';
   // A pickle: PROTO 2 to 5, or the magic number as protocol 0 and 1 write it.
   const [first = 0, second = 0] = start;
