@@ -5,7 +5,6 @@ import {
   float64,
   int32,
   line,
-  lineBytes,
   longInteger,
   type PickleCursor,
   take,
@@ -15,6 +14,7 @@ import {
   uint64,
   utf8,
 } from './pickle-cursor.ts';
+import { escapedText, quotedText, textFloat, textInteger } from './pickle-text.ts';
 import { describeValue, isNode, type PickleDict, type PickleList, type PickleValue } from './pickle-value.ts';
 
 /** The meaning that names and references have to the reader of one kind of file. */
@@ -159,50 +159,6 @@ function objectFromStack(m: Machine): void {
 function protocol(m: Machine): void {
   const version = uint8(m);
   if (version > 5) throw damaged(m, `announces protocol ${version}, known are 0 to 5`);
-}
-
-function textInteger(m: Machine): PickleValue {
-  const isBoolean = m.bytes[m.at] === 0x30 && m.bytes[m.at + 2] === 10 && uint8(m) === 0x30;
-  const value = decimalInteger(m);
-  return isBoolean ? value === 1 : value;
-}
-
-function textFloat(m: Machine): number {
-  const text = line(m);
-  const named = new Map([
-    ['inf', Number.POSITIVE_INFINITY],
-    ['-inf', Number.NEGATIVE_INFINITY],
-    ['nan', Number.NaN],
-  ]).get(text);
-  if (named !== undefined) return named;
-  if (!/^[+-]?[\d.]{1,40}(?:e[+-]?\d{1,4})?$/.test(text) || Number.isNaN(Number(text))) {
-    throw damaged(m, 'should have a number');
-  }
-  return Number(text);
-}
-
-const simpleEscapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
-
-/** A quoted Python 2 string as protocol 0 writes it. */
-function quotedText(m: Machine): string {
-  const text = line(m);
-  const quote = text[0];
-  if (text.length < 2 || (quote !== "'" && quote !== '"') || !text.endsWith(quote)) {
-    throw damaged(m, 'should have a quoted text');
-  }
-  return text
-    .slice(1, -1)
-    .replace(/\\(?:x([0-9a-f]{2})|(.))/g, (_, hex: string | undefined, other: string | undefined) =>
-      hex ? String.fromCharCode(Number.parseInt(hex, 16)) : (simpleEscapes[other ?? ''] ?? other ?? ''),
-    );
-}
-
-/** Protocol 0 text: Latin-1, where `\uXXXX` and `\UXXXXXXXX` stand for other characters. */
-function escapedText(m: Machine): string {
-  const latin1 = Array.from(lineBytes(m), (byte) => String.fromCharCode(byte)).join('');
-  return latin1.replace(/\\u([0-9a-fA-F]{4})|\\U(00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4})/g, (_, short, long) =>
-    String.fromCodePoint(Number.parseInt(short ?? long, 16)),
-  );
 }
 
 type Instruction = (m: Machine) => void;
