@@ -3,7 +3,7 @@ import { describeValue, isNode, type PickleValue, type TensorValue } from './pic
 
 /** Limits on what one file may spread out: shared parts make a small pickle name things exponentially often. */
 const maxDepth = 32;
-const maxVisits = 1_000_000;
+const maxVisits = 250_000;
 const maxNameCharacters = 32 << 20;
 const maxOthers = 1000;
 

@@ -101,8 +101,11 @@ test('golden files: cut anywhere refused, changed anywhere only typed errors', {
       `${name}.safetensors`,
     ]),
   ];
+  // The files of burn-reader are many and alike, so fewer places of each are tried.
+  const effort = (file: readonly string[]): readonly [cuts: number, changes: number] =>
+    file.includes('burn-reader') ? [300, 30] : [4096, 60];
   for (const file of files) {
     const bytes = Uint8Array.from(readFileSync(golden('data', ...file)));
-    await t.test(file.at(-1), () => assertHardened(bytes, file.join('/'), 3000, 60));
+    await t.test(file.at(-1), () => assertHardened(bytes, file.join('/'), ...effort(file)));
   }
 });
