@@ -4,12 +4,17 @@ export { referenceEngine } from './engine/reference/reference-engine.ts';
 export * from './errors.ts';
 export { type ByteSource, memorySource } from './format/byte-source.ts';
 export type * from './format/checkpoint.ts';
-export { detectFamily, type FamilyName, toCanonicalNames, toFamilyNames } from './format/family-names.ts';
-export type { Family } from './format/key-maps.ts';
-export { matchWeights, type WeightsMatch } from './format/match-weights.ts';
+export {
+  detectFamily,
+  type FamilyName,
+  toCanonicalNames,
+  toFamilyNames,
+} from './format/names/family-names.ts';
+export type { Family } from './format/names/key-maps.ts';
+export { matchWeights, type WeightsMatch } from './format/names/match-weights.ts';
 export { encodeOnnx } from './format/onnx/encode-onnx.ts';
 export { readCheckpoint } from './format/read-checkpoint.ts';
-export { writeSafetensors } from './format/safetensors-write.ts';
+export { writeSafetensors } from './format/safetensors/safetensors-write.ts';
 export { readWeights, writeWeights } from './format/weights-file.ts';
 export { type GraphBuilder, graphBuilder } from './graph/builder.ts';
 export { checkGraph } from './graph/check.ts';

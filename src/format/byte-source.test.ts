@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FormatError } from '../errors.ts';
 import { memorySource } from './byte-source.ts';
-import { crc32 } from './crc32.ts';
+import { crc32 } from './torch/crc32.ts';
 
 test('memory: exact ranges, nothing past the end', async () => {
   const source = memorySource(Uint8Array.of(0, 1, 2, 3, 4).subarray(1), 'x');

@@ -10,7 +10,7 @@ import type { RawTensor } from '../tensor/tensor.ts';
 import { memorySource } from './byte-source.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { readCheckpoint } from './read-checkpoint.ts';
-import { readSafetensors } from './safetensors.ts';
+import { readSafetensors } from './safetensors/safetensors.ts';
 
 interface Expected {
   readonly dtype: string;

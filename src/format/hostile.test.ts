@@ -14,7 +14,7 @@ import { golden, skipWithout } from '../../test/support/shared.ts';
 import { createRandom } from '../tensor/random.ts';
 import type { ByteSource } from './byte-source.ts';
 import { readCheckpoint } from './read-checkpoint.ts';
-import { writeSafetensors } from './safetensors-write.ts';
+import { writeSafetensors } from './safetensors/safetensors-write.ts';
 
 // Thousands of expected errors: their stacks would take most of the time.
 Error.stackTraceLimit = 0;

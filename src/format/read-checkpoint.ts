@@ -1,9 +1,9 @@
 import { FormatError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { Checkpoint, Container, ReadOptions } from './checkpoint.ts';
-import { readSafetensors } from './safetensors.ts';
-import { readTorchLegacy } from './torch-legacy.ts';
-import { readTorchZip } from './torch-zip.ts';
+import { readSafetensors } from './safetensors/safetensors.ts';
+import { readTorchLegacy } from './torch/torch-legacy.ts';
+import { readTorchZip } from './torch/torch-zip.ts';
 
 type Reader = (source: ByteSource, options: ReadOptions) => Promise<Checkpoint>;
 

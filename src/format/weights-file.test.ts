@@ -4,7 +4,7 @@ import { floats, type PickleInput, tensorInput, torchZip } from '../../test/supp
 import { FormatError, WeightsError } from '../errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { memorySource } from './byte-source.ts';
-import { families } from './key-maps.ts';
+import { families } from './names/key-maps.ts';
 import { readCheckpoint } from './read-checkpoint.ts';
 import { readWeights, writeWeights } from './weights-file.ts';
 

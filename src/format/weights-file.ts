@@ -2,9 +2,9 @@ import { FormatError } from '../errors.ts';
 import { rawToTensor, tensorToRaw } from '../tensor/raw.ts';
 import type { RawTensor, Tensor, Weights } from '../tensor/tensor.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { detectFamily, type Form, toCanonicalNames, toFamilyNames } from './family-names.ts';
-import type { Family } from './key-maps.ts';
-import { writeSafetensors } from './safetensors-write.ts';
+import { detectFamily, type Form, toCanonicalNames, toFamilyNames } from './names/family-names.ts';
+import type { Family } from './names/key-maps.ts';
+import { writeSafetensors } from './safetensors/safetensors-write.ts';
 
 export interface ReadWeights {
   readonly family: Family;

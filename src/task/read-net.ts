@@ -1,7 +1,7 @@
 import type { ByteSource } from '../format/byte-source.ts';
 import type { Container } from '../format/checkpoint.ts';
-import type { Family } from '../format/key-maps.ts';
-import { matchWeights, weightsError } from '../format/match-weights.ts';
+import type { Family } from '../format/names/key-maps.ts';
+import { matchWeights, weightsError } from '../format/names/match-weights.ts';
 import { readCheckpoint } from '../format/read-checkpoint.ts';
 import { readWeights } from '../format/weights-file.ts';
 import { valueAt } from '../graph/graph.ts';

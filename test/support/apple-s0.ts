@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeSafetensors } from '../../src/format/safetensors-write.ts';
+import { writeSafetensors } from '../../src/format/safetensors/safetensors-write.ts';
 import type { RawTensor } from '../../src/tensor/tensor.ts';
 import { golden } from './shared.ts';
 

@@ -1,6 +1,6 @@
 // Writers of small PyTorch files for reader tests: what torch.save writes, and what it never would.
 import { deflateRawSync } from 'node:zlib';
-import { crc32 } from '../../src/format/crc32.ts';
+import { crc32 } from '../../src/format/torch/crc32.ts';
 
 /** What a fixture pickle holds. Arrays are lists, maps are dicts. */
 export type PickleInput =

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { FormatError } from '../../errors.ts';
 import { readCheckpoint } from '../../format/read-checkpoint.ts';
-import { writeSafetensors } from '../../format/safetensors-write.ts';
+import { writeSafetensors } from '../../format/safetensors/safetensors-write.ts';
 import { openFileSource } from './file-source.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'mobileone-'));

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 
 /**
  * Inflates raw deflate data that must give exactly `size` bytes; stops as soon as it gives more.

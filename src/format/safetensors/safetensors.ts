@@ -1,9 +1,9 @@
-import { FormatError } from '../errors.ts';
-import { type DType, dtypeBytes } from '../tensor/dtype.ts';
-import { formatShape, type Shape } from '../tensor/tensor.ts';
-import type { ByteSource } from './byte-source.ts';
-import { checkedCount } from './checked-count.ts';
-import type { Checkpoint, LazyTensor } from './checkpoint.ts';
+import { FormatError } from '../../errors.ts';
+import { type DType, dtypeBytes } from '../../tensor/dtype.ts';
+import { formatShape, type Shape } from '../../tensor/tensor.ts';
+import type { ByteSource } from '../byte-source.ts';
+import { checkedCount } from '../checked-count.ts';
+import type { Checkpoint, LazyTensor } from '../checkpoint.ts';
 import { safetensorsDTypes } from './safetensors-dtypes.ts';
 import { type Json, jsonIndex, parseStrictJson } from './strict-json.ts';
 

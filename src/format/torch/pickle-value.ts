@@ -1,5 +1,5 @@
-import type { DType } from '../tensor/dtype.ts';
-import type { Shape } from '../tensor/tensor.ts';
+import type { DType } from '../../tensor/dtype.ts';
+import type { Shape } from '../../tensor/tensor.ts';
 
 /**
  * What a PyTorch pickle can say. Nothing here can act: a class or function is only its name, and an object of an

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 
 /** JSON with objects as maps (no prototype to shadow) and numbers as written (no rounding beyond 2^53). */
 export type Json = null | boolean | string | JsonNumber | readonly Json[] | ReadonlyMap<string, Json>;

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FormatError } from '../../errors.ts';
+import { createRandom } from '../../tensor/random.ts';
+import { rawToTensor } from '../../tensor/raw.ts';
 import {
   contiguous,
   floats,
@@ -10,13 +13,10 @@ import {
   torchLegacy,
   torchZip,
   zip,
-} from '../../test/support/checkpoint-fixtures.ts';
-import { FormatError } from '../errors.ts';
-import { createRandom } from '../tensor/random.ts';
-import { rawToTensor } from '../tensor/raw.ts';
-import { memorySource } from './byte-source.ts';
-import type { ReadOptions } from './checkpoint.ts';
-import { readCheckpoint } from './read-checkpoint.ts';
+} from '../../../test/support/checkpoint-fixtures.ts';
+import { memorySource } from '../byte-source.ts';
+import type { ReadOptions } from '../checkpoint.ts';
+import { readCheckpoint } from '../read-checkpoint.ts';
 
 const dict = (entries: Readonly<Record<string, PickleInput>>): PickleInput =>
   new Map(Object.entries(entries));

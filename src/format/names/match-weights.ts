@@ -1,5 +1,5 @@
-import { WeightsError } from '../errors.ts';
-import { formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
+import { WeightsError } from '../../errors.ts';
+import { formatShape, type Shape, sameShape } from '../../tensor/tensor.ts';
 import { type Family, families, type Slot } from './key-maps.ts';
 import { parseWeightName, type WeightKey } from './weight-key.ts';
 

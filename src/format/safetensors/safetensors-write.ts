@@ -1,7 +1,7 @@
-import { FormatError } from '../errors.ts';
-import { dtypeBytes } from '../tensor/dtype.ts';
-import { formatShape, type RawTensor } from '../tensor/tensor.ts';
-import { checkedCount } from './checked-count.ts';
+import { FormatError } from '../../errors.ts';
+import { dtypeBytes } from '../../tensor/dtype.ts';
+import { formatShape, type RawTensor } from '../../tensor/tensor.ts';
+import { checkedCount } from '../checked-count.ts';
 import { isSafetensorsDType, safetensorsNames } from './safetensors-dtypes.ts';
 
 /**

@@ -1,6 +1,6 @@
-import { FormatError } from '../errors.ts';
-import type { ByteSource } from './byte-source.ts';
-import type { Checkpoint, ReadOptions } from './checkpoint.ts';
+import { FormatError } from '../../errors.ts';
+import type { ByteSource } from '../byte-source.ts';
+import type { Checkpoint, ReadOptions } from '../checkpoint.ts';
 import { readPickle } from './pickle.ts';
 import { pickleCursor } from './pickle-cursor.ts';
 import { locate, torchCheckpoint } from './torch-checkpoint.ts';

@@ -1,8 +1,8 @@
-import { FormatError } from '../errors.ts';
-import { dtypeBytes } from '../tensor/dtype.ts';
-import type { ByteSource } from './byte-source.ts';
-import { checkedCount } from './checked-count.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { FormatError } from '../../errors.ts';
+import { dtypeBytes } from '../../tensor/dtype.ts';
+import type { ByteSource } from '../byte-source.ts';
+import { checkedCount } from '../checked-count.ts';
+import type { Checkpoint } from '../checkpoint.ts';
 import { type PickleHooks, readPickle } from './pickle.ts';
 import { isPickleEnd, type PickleCursor, pickleCursor } from './pickle-cursor.ts';
 import { describeValue, isNode, type PickleValue, type StorageValue } from './pickle-value.ts';

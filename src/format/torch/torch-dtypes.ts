@@ -1,4 +1,4 @@
-import type { DType } from '../tensor/dtype.ts';
+import type { DType } from '../../tensor/dtype.ts';
 
 /** Typed storage classes of PyTorch, under `torch.` (also `torch.cuda.`). Quantized ones cannot be read. */
 const storages: Readonly<Record<string, DType>> = {

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 import { describeValue, isNode, type PickleValue, type TensorValue } from './pickle-value.ts';
 
 /** Limits on what one file may spread out: shared parts make a small pickle name things exponentially often. */

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.ts';
-import type { Checkpoint, Container, LazyTensor } from './checkpoint.ts';
+import { FormatError } from '../../errors.ts';
+import type { Checkpoint, Container, LazyTensor } from '../checkpoint.ts';
 import type { PickleValue, TensorValue } from './pickle-value.ts';
 import { findStateDict } from './state-dict.ts';
 import { readStrided, type StorageReader } from './strided.ts';

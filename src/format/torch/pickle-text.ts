@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 import { decimalInteger, line, lineBytes, type PickleCursor, uint8 } from './pickle-cursor.ts';
 
 // Operands that protocol 0 writes as text.

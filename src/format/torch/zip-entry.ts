@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.ts';
-import type { ByteSource } from './byte-source.ts';
+import { FormatError } from '../../errors.ts';
+import type { ByteSource } from '../byte-source.ts';
 import { crc32 } from './crc32.ts';
 import { inflateRaw } from './inflate.ts';
 import { type ZipEntry, zipDataOffset } from './zip-directory.ts';

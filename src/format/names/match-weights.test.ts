@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { WeightsError } from '../errors.ts';
-import type { Shape } from '../tensor/tensor.ts';
+import { WeightsError } from '../../errors.ts';
+import type { Shape } from '../../tensor/tensor.ts';
 import { toFamilyNames } from './family-names.ts';
 import { matchWeights, weightsError } from './match-weights.ts';
 

@@ -1,4 +1,4 @@
-import { WeightsError } from '../errors.ts';
+import { WeightsError } from '../../errors.ts';
 import { type Family, families, keyMaps } from './key-maps.ts';
 import { compareWeightKeys, formatWeightName, parseWeightName, type WeightKey } from './weight-key.ts';
 

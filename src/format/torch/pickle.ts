@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 import {
   bytesOrText,
   decimalInteger,

@@ -1,7 +1,7 @@
-import { FormatError } from '../errors.ts';
-import { type DType, dtypeBytes } from '../tensor/dtype.ts';
-import { formatShape } from '../tensor/tensor.ts';
-import { checkedCount } from './checked-count.ts';
+import { FormatError } from '../../errors.ts';
+import { type DType, dtypeBytes } from '../../tensor/dtype.ts';
+import { formatShape } from '../../tensor/tensor.ts';
+import { checkedCount } from '../checked-count.ts';
 import type { PickleHooks } from './pickle.ts';
 import {
   describeValue,

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.ts';
-import type { ByteSource } from './byte-source.ts';
+import { FormatError } from '../../errors.ts';
+import type { ByteSource } from '../byte-source.ts';
 
 /** One file in a zip archive, as the central directory describes it. */
 export interface ZipEntry {

@@ -1,4 +1,4 @@
-import type { DType } from '../tensor/dtype.ts';
+import type { DType } from '../../tensor/dtype.ts';
 
 /** The format's dtype names. Its sub-byte and scale-only types (F4, F6_*, F8_E8M0) have no use here. */
 export const safetensorsNames = {

@@ -1,4 +1,4 @@
-import { FormatError } from '../errors.ts';
+import { FormatError } from '../../errors.ts';
 
 /** Reads the operands of a pickle: every read is checked against the end of the bytes. */
 export interface PickleCursor {

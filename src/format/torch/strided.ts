@@ -1,6 +1,6 @@
-import { FormatError } from '../errors.ts';
-import { dtypeBytes } from '../tensor/dtype.ts';
-import { elementCount, formatShape, type RawTensor } from '../tensor/tensor.ts';
+import { FormatError } from '../../errors.ts';
+import { dtypeBytes } from '../../tensor/dtype.ts';
+import { elementCount, formatShape, type RawTensor } from '../../tensor/tensor.ts';
 import type { TensorValue } from './pickle-value.ts';
 
 /** A view that repeats elements (stride 0) may grow beyond its storage, but not beyond this. */

@@ -1,5 +1,5 @@
-import { FormatError } from '../errors.ts';
-import type { CheckpointExtra } from './checkpoint.ts';
+import { FormatError } from '../../errors.ts';
+import type { CheckpointExtra } from '../checkpoint.ts';
 import { flattenTensors, keyText } from './flatten-tensors.ts';
 import {
   describeValue,
