@@ -82,29 +82,33 @@ const allOutputs: BuildOptions['outputs'] = [
   'probabilities',
 ];
 
-describe('ONNX files in onnxruntime', { skip: skipWithoutRuntime }, () => {
+const skip = skipWithoutRuntime;
+
+describe('ONNX files in onnxruntime', () => {
   for (const variant of variantNames)
     for (const form of ['train', 'deploy'] as const)
-      test(`${variant} ${form} form, batch 1 and 2 from one file`, async (t) => {
+      test(`${variant} ${form} form, batch 1 and 2 from one file`, { skip }, async (t) => {
         const worst = await compareWithRuntime(variant, {}, { form, height: 64, width: 64 });
         t.diagnostic(`largest relative difference ${worst.toExponential(1)}`);
         assert.ok(worst <= 1e-5, `${worst}`);
       });
 
-  test('s0 deploy form at 224', async () => {
+  test('s0 deploy form at 224', { skip }, async () => {
     const worst = await compareWithRuntime('s0', {}, { form: 'deploy' });
     assert.ok(worst <= 1e-5, `${worst}`);
   });
 
   for (const form of ['train', 'deploy'] as const)
-    test(`output stride 16, squeeze-excite, odd sizes, four channels in, every output, ${form} form`, async () => {
+    test(`output stride 16, squeeze-excite, odd sizes, four channels in, every output, ${form} form`, {
+      skip,
+    }, async () => {
       const config = { widths: [0.25, 0.25, 0.25, 0.25], inChannels: 4, classes: 7, branches: 2 };
       const options = { form, height: 70, width: 90, outputStride: 16, outputs: allOutputs } as const;
       const worst = await compareWithRuntime('s4', config, options);
       assert.ok(worst <= 1e-5, `${worst}`);
     });
 
-  test('every op case', async (t) => {
+  test('every op case', { skip }, async (t) => {
     let worst = 0;
     for (const c of writable) {
       const graph = caseGraph(c);
@@ -124,7 +128,7 @@ describe('ONNX files in onnxruntime', { skip: skipWithoutRuntime }, () => {
   });
 
   for (const range of [1, 255] as const)
-    test(`included normalization of 0–${range} is the external one, bit for bit`, async () => {
+    test(`included normalization of 0–${range} is the external one, bit for bit`, { skip }, async () => {
       const net = mobileOneNet('s1', { classes: 5 }, { form: 'deploy', height: 33, width: 35 });
       const [mean, std] = [
         [0.485, 0.456, 0.406],
@@ -146,7 +150,7 @@ describe('ONNX files in onnxruntime', { skip: skipWithoutRuntime }, () => {
       assert.deepEqual(included.logits.data, external.logits.data);
     });
 
-  test('outputs that are inputs, or twice the same, and names that collide', async () => {
+  test('outputs that are inputs, or twice the same, and names that collide', { skip }, async () => {
     const net = plainNet((b) => {
       const x = b.input('x', [1, 2, 3, 4]);
       const relu = b.node('activation', 'input', { fn: 'relu' }, [x]);
