@@ -1,3 +1,4 @@
+import { GraphError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import type { WindowGeometry } from '../../graph/geometry.ts';
 import type { Node, OpKind } from '../../graph/graph.ts';
@@ -98,6 +99,11 @@ const activationRules: { readonly [F in ActivationName]: ActivationRule } = {
 
 function writePool({ name, attrs }: Node<'pool2d'>, site: OperatorSite): Operators {
   const { mode, window, countPadding } = attrs;
+  const [top, left, bottom, right] = window.padding;
+  if (Math.max(top, bottom) >= window.kernel[0] || Math.max(left, right) >= window.kernel[1])
+    throw new GraphError(
+      `onnx: pool2d "${name}": padding [${window.padding.join(',')}] must be less than the ${window.kernel.join('×')} kernel, which runtimes demand also of dilated windows.`,
+    );
   const dilations = window.dilation;
   const attributes = windowAttributes(window);
   if (mode === 'max')
