@@ -10,7 +10,7 @@ export interface Licence {
 export type LicenceId = 'apple-ml-mobileone' | 'apple-corenet' | 'apache-2.0' | 'mobileone-license';
 
 const appleTerms =
-  'personal, non-exclusive, redistribution must keep the notice, no endorsement, no patent rights, as is';
+  'personal, non-exclusive, unmodified redistribution must keep the notice, no endorsement, no patent rights, as is';
 
 export const licences: Readonly<Record<LicenceId, Licence>> = {
   'apple-ml-mobileone': {

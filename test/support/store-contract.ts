@@ -68,9 +68,8 @@ export function testStore(title: string, create: () => Promise<CacheStore>): voi
     order.push('first done');
     await first.release();
     await first.release();
-    const third = store.begin('c.pth');
     await (await second).release();
-    await (await third).release();
+    await (await store.begin('c.pth')).release();
     assert.deepEqual(order, ['first done', 'second']);
   });
 

@@ -41,9 +41,16 @@ export async function startUnrulyServer(answers: Readonly<Record<string, Answer>
 
 export interface FileAnswer {
   readonly etag?: string;
-  /** Sends only so many bytes of the body and then cuts the connection. */
+  /** Sends only so many bytes of the body; the connection is cut when `cutConnections` says they arrived. */
   readonly cutAfter?: number;
   readonly ignoreRange?: boolean;
+}
+
+const waitingForCut: { readonly response: ServerResponse; readonly at: number }[] = [];
+
+/** Cuts every connection whose last byte the client has; cutting earlier could lose bytes still under way. */
+export function cutConnections(received: number): void {
+  for (const { response, at } of waitingForCut) if (received === at) response.destroy();
 }
 
 /** Serves `bytes` as a proper server does, ranges included, or cuts off where told. */
@@ -58,7 +65,10 @@ export function serve(bytes: Uint8Array, options: FileAnswer = {}): Answer {
       ...(options.etag ? { etag: options.etag } : {}),
       ...(first > 0 ? { 'content-range': `bytes ${first}-${bytes.length - 1}/${bytes.length}` } : {}),
     });
-    if (options.cutAfter === undefined) response.end(body);
-    else response.write(body.subarray(0, options.cutAfter), () => response.destroy());
+    if (options.cutAfter === undefined || options.cutAfter >= body.length) response.end(body);
+    else {
+      response.write(body.subarray(0, options.cutAfter));
+      waitingForCut.push({ response, at: first + options.cutAfter });
+    }
   };
 }
