@@ -156,11 +156,13 @@ describe('checkGraph', () => {
     ]);
   });
 
-  test('an unknown op', () => {
-    const graph = withNode(whole, 'relu', ({ name, inputs, outputs }) =>
-      makeNode('nonsense' as OpKind, { name, inputs, outputs, attrs: {} }),
-    );
-    assert.deepEqual(faultsOf(graph), ['nonsense "relu": unknown op']);
+  test('an unknown op, also one that every object answers to', () => {
+    for (const kind of ['nonsense', 'toString', 'constructor', '__proto__']) {
+      const graph = withNode(whole, 'relu', ({ name, inputs, outputs }) =>
+        makeNode(kind as OpKind, { name, inputs, outputs, attrs: {} }),
+      );
+      assert.deepEqual(faultsOf(graph), [`${kind} "relu": unknown op`]);
+    }
   });
 
   test('a window of stride zero or without size', () => {

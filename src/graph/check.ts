@@ -68,8 +68,8 @@ function graphFaults(graph: Graph): readonly string[] {
 const where = (node: Pick<Node, 'kind' | 'name'>): string => `${node.kind} "${node.name}"`;
 
 function nodeFaults(graph: Graph, node: Node): readonly string[] {
+  if (!Object.hasOwn(ops, node.kind)) return [`${where(node)}: unknown op`];
   const definition = ops[node.kind];
-  if (definition === undefined) return [`${where(node)}: unknown op`];
   const repeats = definition.inputs.at(-1)?.endsWith('…') ?? false;
   const most = repeats ? Number.POSITIVE_INFINITY : definition.inputs.length;
   if (node.inputs.length < definition.required || node.inputs.length > most)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { WeightsError } from '../../errors.ts';
 import { golden, skipWithout } from '../../../test/support/shared.ts';
+import { WeightsError } from '../../errors.ts';
 import { detectFamily, toCanonicalNames, toFamilyNames } from './family-names.ts';
 import { type Family, families } from './key-maps.ts';
 

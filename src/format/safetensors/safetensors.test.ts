@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { floats, joinBytes, little } from '../../../test/support/checkpoint-fixtures.ts';
 import { FormatError } from '../../errors.ts';
 import { dtypeBytes } from '../../tensor/dtype.ts';
 import { createRandom } from '../../tensor/random.ts';
 import type { RawTensor } from '../../tensor/tensor.ts';
-import { floats, joinBytes, little } from '../../../test/support/checkpoint-fixtures.ts';
 import { memorySource } from '../byte-source.ts';
 import { readSafetensors } from './safetensors.ts';
 import { safetensorsDTypes } from './safetensors-dtypes.ts';

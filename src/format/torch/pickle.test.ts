@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FormatError } from '../../errors.ts';
 import { joinBytes, little } from '../../../test/support/checkpoint-fixtures.ts';
+import { FormatError } from '../../errors.ts';
 import { readPickle } from './pickle.ts';
 import { pickleCursor } from './pickle-cursor.ts';
 import { isNode, type PickleValue } from './pickle-value.ts';

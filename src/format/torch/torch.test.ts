@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FormatError } from '../../errors.ts';
-import { createRandom } from '../../tensor/random.ts';
-import { rawToTensor } from '../../tensor/raw.ts';
 import {
   contiguous,
   floats,
@@ -14,6 +11,9 @@ import {
   torchZip,
   zip,
 } from '../../../test/support/checkpoint-fixtures.ts';
+import { FormatError } from '../../errors.ts';
+import { createRandom } from '../../tensor/random.ts';
+import { rawToTensor } from '../../tensor/raw.ts';
 import { memorySource } from '../byte-source.ts';
 import type { ReadOptions } from '../checkpoint.ts';
 import { readCheckpoint } from '../read-checkpoint.ts';
