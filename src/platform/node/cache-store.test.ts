@@ -46,7 +46,13 @@ test('disk store: a process that died leaves bytes that are continued', async ()
   const gone = spawn(process.execPath, ['--version']);
   await new Promise((resolve) => gone.on('exit', resolve));
   await writeFile(join(folder, 'a.pth.lock'), `${gone.pid} ${hostname()} token`);
-  const partial = await createDiskStore({ folder }).begin('a.pth');
+  const abort = new AbortController();
+  const tooLong = setTimeout(
+    () => abort.abort(new Error('the lock of a dead process was respected')),
+    20_000,
+  );
+  const partial = await createDiskStore({ folder }).begin('a.pth', abort.signal);
+  clearTimeout(tooLong);
   assert.equal(partial.size, 3);
   assert.deepEqual(partial.origin, origin);
   await partial.append(bytes('def'));
