@@ -1,4 +1,4 @@
-import type { FileSource } from './store.ts';
+import type { ByteSource } from '../format/byte-source.ts';
 
 /** Longest end-of-central-directory record of a zip archive: 22 bytes and a 16-bit comment length. */
 const zipTail = 22 + 0xffff;
@@ -10,7 +10,7 @@ const ascii = (bytes: Uint8Array) => String.fromCharCode(...bytes);
  * it looks like a zip archive (PyTorch), a pickle (older PyTorch) or safetensors. Servers answer with pages, error
  * objects and Git LFS pointers under the names of weights; none of those may be kept as weights.
  */
-export async function contentFault(file: Pick<FileSource, 'size' | 'read'>): Promise<string | undefined> {
+export async function contentFault(file: Pick<ByteSource, 'size' | 'read'>): Promise<string | undefined> {
   if (file.size === 0) return 'it is empty';
   const head = await file.read(0, Math.min(file.size, 512));
   const text = ascii(head)
@@ -28,7 +28,7 @@ export async function contentFault(file: Pick<FileSource, 'size' | 'read'>): Pro
   return `it starts with ${start}, which is neither a zip archive, a pickle nor safetensors`;
 }
 
-async function zipFault(file: Pick<FileSource, 'size' | 'read'>): Promise<string | undefined> {
+async function zipFault(file: Pick<ByteSource, 'size' | 'read'>): Promise<string | undefined> {
   const length = Math.min(file.size, zipTail);
   const tail = await file.read(file.size - length, length);
   for (let at = length - 22; at >= 0; at--) {

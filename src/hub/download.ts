@@ -1,7 +1,8 @@
 import { HubError } from '../errors.ts';
+import type { ByteSource } from '../format/byte-source.ts';
 import { contentFault } from './content-check.ts';
 import { describeFault, type Fetch, httpFault } from './http.ts';
-import type { CacheStore, FileSource, PartialFile } from './store.ts';
+import type { CacheStore, PartialFile } from './store.ts';
 import { type DownloadProgress, transfer } from './transfer.ts';
 
 export interface DownloadOptions {
@@ -34,14 +35,14 @@ export interface Attempt {
 }
 
 export type DownloadResult =
-  | { readonly file: FileSource; readonly attempts: readonly Attempt[] }
+  | { readonly file: ByteSource; readonly attempts: readonly Attempt[] }
   | { readonly file: undefined; readonly attempts: readonly Attempt[] };
 
 /** The cached file of this name if it is there and looks like weights; a fault if it is there and does not. */
 export async function openCached(
   store: CacheStore,
   name: string,
-): Promise<{ readonly file?: FileSource; readonly fault?: string }> {
+): Promise<{ readonly file?: ByteSource; readonly fault?: string }> {
   const file = await store.open(name);
   if (!file) return {};
   const fault = await contentFault(file);

@@ -1,29 +1,11 @@
+import { memorySource } from '../format/byte-source.ts';
 import { hex } from './hex.ts';
-import {
-  type CacheStore,
-  canContinue,
-  checkKey,
-  checkRange,
-  type FileSource,
-  type PartialFile,
-  type PartialOrigin,
-} from './store.ts';
+import { type CacheStore, canContinue, checkKey, type PartialFile, type PartialOrigin } from './store.ts';
 
 interface PartialBytes {
   origin: PartialOrigin | undefined;
   bytes: Uint8Array<ArrayBuffer>;
   size: number;
-}
-
-function source(name: string, bytes: Uint8Array): FileSource {
-  return {
-    name,
-    size: bytes.length,
-    read: async (offset, length) => {
-      checkRange(name, bytes.length, offset, length);
-      return bytes.subarray(offset, offset + length);
-    },
-  };
 }
 
 /** A cache that lives as long as the object: for pages without storage and for tests. */
@@ -75,7 +57,7 @@ export function createMemoryStore(): CacheStore {
         state.bytes.set(chunk, state.size);
         state.size = size;
       },
-      read: (offset, length) => source(name, written()).read(offset, length),
+      read: (offset, length) => memorySource(written(), name).read(offset, length),
       sha256: async () => hex(new Uint8Array(await crypto.subtle.digest('SHA-256', written()))),
       commit: async () => {
         files.set(key, written());
@@ -90,7 +72,7 @@ export function createMemoryStore(): CacheStore {
     locate,
     open: async (key) => {
       const bytes = files.get(checkKey(key));
-      return bytes && source(locate(key), bytes);
+      return bytes && memorySource(bytes, locate(key));
     },
     begin,
     remove: async (key) => {

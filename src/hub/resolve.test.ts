@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sampleWeights } from '../../test/support/sample-weights.ts';
 import { HubError } from '../errors.ts';
+import type { ByteSource } from '../format/byte-source.ts';
 import type { Fetch } from './http.ts';
 import { createMemoryStore } from './memory-store.ts';
 import { resolveModelName } from './models.ts';
 import { addresses, resolveWeights } from './resolve.ts';
-import type { CacheStore, FileSource } from './store.ts';
+import type { CacheStore } from './store.ts';
 
 const weights = sampleWeights(1000);
-const fileOf = (name: string, bytes: Uint8Array): FileSource => ({
+const fileOf = (name: string, bytes: Uint8Array): ByteSource => ({
   name,
   size: bytes.length,
   read: async (offset, length) => bytes.slice(offset, offset + length),

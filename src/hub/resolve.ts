@@ -1,9 +1,10 @@
 import { HubError } from '../errors.ts';
+import type { ByteSource } from '../format/byte-source.ts';
 import { contentFault } from './content-check.ts';
 import { type Attempt, type DownloadOptions, download, openCached } from './download.ts';
 import { type Licence, licences } from './licences.ts';
 import { findModel, findModelByFile, type ModelEntry, resolveModelName } from './models.ts';
-import type { CacheStore, FileSource } from './store.ts';
+import type { CacheStore } from './store.ts';
 
 /** A folder address that holds the files under their cache names, or a rewriting of each address. */
 export type Mirror = string | ((url: string, entry: ModelEntry) => string | undefined);
@@ -15,7 +16,7 @@ export interface ResolveOptions extends DownloadOptions {
   /** Tried before the official addresses. */
   readonly mirror?: Mirror;
   /** Opens a path, or gives undefined when no file is there; without it only model names resolve. */
-  readonly openFile?: (path: string) => Promise<FileSource | undefined>;
+  readonly openFile?: (path: string) => Promise<ByteSource | undefined>;
   /** Called once before a download starts, with the terms of what is about to be fetched. */
   readonly onNotice?: (licence: Licence, entry: ModelEntry) => void;
 }
@@ -23,7 +24,7 @@ export interface ResolveOptions extends DownloadOptions {
 export interface ResolvedWeights {
   /** Undefined for a file of one's own, which its contents describe. */
   readonly entry: ModelEntry | undefined;
-  readonly file: FileSource;
+  readonly file: ByteSource;
   /** Path or address of the file on this machine. */
   readonly location: string;
   readonly from: 'file' | 'cache' | 'download';
@@ -48,7 +49,7 @@ export async function resolveWeights(nameOrPath: string, options: ResolveOptions
   return resolveEntry(resolveModelName(nameOrPath), options);
 }
 
-async function resolveFile(path: string, file: FileSource): Promise<ResolvedWeights> {
+async function resolveFile(path: string, file: ByteSource): Promise<ResolvedWeights> {
   const fault = await contentFault(file);
   if (fault !== undefined)
     throw new HubError(`hub: "${path}" does not hold weights: ${fault}.`, { path, fault });

@@ -1,16 +1,5 @@
-import { FormatError, HubError } from '../errors.ts';
-
-/** Random access to the bytes of one file; the shape that the format readers take. */
-export interface FileSource {
-  /** For messages: a path or address. */
-  readonly name: string;
-  readonly size: number;
-  /**
-   * Exactly `length` bytes from `offset`.
-   * @throws FormatError when the range does not lie inside the file
-   */
-  read(offset: number, length: number): Promise<Uint8Array>;
-}
+import { HubError } from '../errors.ts';
+import type { ByteSource } from '../format/byte-source.ts';
 
 /** Where the bytes of a partial file came from, so that only the same bytes are ever continued. */
 export interface PartialOrigin {
@@ -43,7 +32,7 @@ export interface CacheStore {
   /** Where the file of this key lies or would lie, for a person to read. */
   locate(key: string): string;
   /** The file of this key, or undefined when it is not there (yet). */
-  open(key: string): Promise<FileSource | undefined>;
+  open(key: string): Promise<ByteSource | undefined>;
   /** Starts or continues the file of this key; waits while someone else is writing it. */
   begin(key: string, signal?: AbortSignal): Promise<PartialFile>;
   /** Removes the file of this key and any partial one. */
@@ -55,17 +44,6 @@ export function checkKey(key: string): string {
   if (/^[\w-][\w.-]{0,200}$/.test(key)) return key;
   throw new HubError(`hub: "${key}" cannot name a cached file; letters, digits, ".", "_" and "-" can.`, {
     key,
-  });
-}
-
-/** @throws FormatError when [offset, offset + length) does not lie inside a file of `size` bytes */
-export function checkRange(name: string, size: number, offset: number, length: number): void {
-  const inside = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
-  if (inside && offset + length <= size) return;
-  throw new FormatError(`${name}: bytes ${offset} to ${offset + length} asked of a file of ${size} bytes.`, {
-    offset,
-    length,
-    size,
   });
 }
 

@@ -1,11 +1,10 @@
 import { HubError } from '../../errors.ts';
+import { type ByteSource, checkRange } from '../../format/byte-source.ts';
 import { hex } from '../../hub/hex.ts';
 import {
   type CacheStore,
   canContinue,
   checkKey,
-  checkRange,
-  type FileSource,
   type PartialFile,
   type PartialOrigin,
 } from '../../hub/store.ts';
@@ -99,12 +98,12 @@ export function createPageStore(options: PageStoreOptions = {}): CacheStore {
   };
 }
 
-function blobSource(name: string, blob: Blob): FileSource {
+function blobSource(name: string, blob: Blob): ByteSource {
+  const source = { name, size: blob.size };
   return {
-    name,
-    size: blob.size,
+    ...source,
     read: async (offset, length) => {
-      checkRange(name, blob.size, offset, length);
+      checkRange(source, offset, length);
       return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
     },
   };

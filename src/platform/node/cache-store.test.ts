@@ -10,9 +10,9 @@ import { testStore } from '../../../test/support/store-contract.ts';
 import { serve, startUnrulyServer } from '../../../test/support/unruly-server.ts';
 import { HubError } from '../../errors.ts';
 import { download } from '../../hub/download.ts';
-import { openDiskFile } from './cache-file.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { createDiskStore } from './cache-store.ts';
+import { findFile } from './file-source.ts';
 
 const folders: string[] = [];
 const newFolder = async () => {
@@ -126,11 +126,11 @@ test('disk store: a folder that cannot be made is a typed error with a remedy', 
 
 test('disk files: absent and folders are undefined; a file that shrank is an error', async () => {
   const folder = await newFolder();
-  assert.equal(await openDiskFile(join(folder, 'absent')), undefined);
-  assert.equal(await openDiskFile(folder), undefined);
+  assert.equal(await findFile(join(folder, 'absent')), undefined);
+  assert.equal(await findFile(folder), undefined);
   const path = join(folder, 'x');
   await writeFile(path, 'abcdef');
-  const file = await openDiskFile(path);
+  const file = await findFile(path);
   await writeFile(path, 'abc');
   await assert.rejects(async () => file?.read(0, 6), /ended at 3, where 6 bytes were expected/);
 });

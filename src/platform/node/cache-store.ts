@@ -3,18 +3,18 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HubError } from '../../errors.ts';
+import { checkRange } from '../../format/byte-source.ts';
 import {
   type CacheStore,
   canContinue,
   checkKey,
-  checkRange,
   type PartialFile,
   type PartialOrigin,
 } from '../../hub/store.ts';
 import { cacheFault } from './cache-fault.ts';
-import { openDiskFile, readExactly } from './cache-file.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { type FileLock, type LockTimes, takeLock } from './cache-lock.ts';
+import { findFile, readExactly } from './file-source.ts';
 
 export interface DiskStoreOptions extends Partial<LockTimes> {
   /** Default: `cacheFolder()`. Created when the first file comes. */
@@ -30,7 +30,7 @@ export function createDiskStore(options: DiskStoreOptions = {}): CacheStore {
   const locate = (key: string) => join(folder, checkKey(key));
   return {
     locate,
-    open: (key) => openDiskFile(locate(key)),
+    open: (key) => findFile(locate(key)),
     begin: async (key, signal) => {
       const path = locate(key);
       try {
@@ -121,7 +121,7 @@ async function openPartial(path: string, lock: FileLock): Promise<PartialFile> {
         }
       }),
     read: async (offset, length) => {
-      checkRange(part, size, offset, length);
+      checkRange({ name: part, size }, offset, length);
       return handle ? readExactly(handle, part, offset, length) : new Uint8Array();
     },
     sha256: () => hashFile(part, size),

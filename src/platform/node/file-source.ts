@@ -1,53 +1,57 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { FormatError } from '../../errors.ts';
 import { type ByteSource, checkRange } from '../../format/byte-source.ts';
-
-export interface FileSource extends ByteSource {
-  close(): Promise<void>;
-}
+import { cacheFault, codeOf } from './cache-fault.ts';
 
 /**
- * Opens a file for random access; nothing is read yet. The caller closes it.
- * @throws FormatError when the path is no readable file, or its bytes are gone when read
+ * A file on disk, opened for each read, so that there is nothing to close and no handle to leak. Undefined when
+ * there is no file at `path`.
+ * @throws HubError when it may not be read
  */
-export async function openFileSource(path: string): Promise<FileSource> {
-  const handle = await openHandle(path);
-  const { size } = await handle.stat();
+export async function findFile(path: string): Promise<ByteSource | undefined> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(codeOf(error))) return undefined;
+    throw cacheFault('read', path, error);
+  });
+  if (!found?.isFile()) return undefined;
+  const { size } = found;
   const source = { name: path, size };
   return {
     ...source,
     read: async (offset, length) => {
       checkRange(source, offset, length);
-      return readFully(handle, path, offset, length);
+      const handle = await open(path, 'r').catch((error: unknown) => {
+        throw cacheFault('read', path, error);
+      });
+      try {
+        return await readExactly(handle, path, offset, length);
+      } finally {
+        await handle.close();
+      }
     },
-    close: () => handle.close(),
   };
 }
 
-async function openHandle(path: string): Promise<FileHandle> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, 'r');
-    if ((await handle.stat()).isFile()) return handle;
-  } catch (cause) {
-    await handle?.close();
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError(`"${path}" cannot be opened: ${reason}.`, { path }, { cause });
-  }
-  await handle.close();
+/** A file on disk that must be there. @throws FormatError when there is none; HubError when it may not be read */
+export async function openFileSource(path: string): Promise<ByteSource> {
+  const source = await findFile(path);
+  if (source) return source;
   throw new FormatError(`"${path}" is not a file; give the path of one checkpoint file.`, { path });
 }
 
-/** A read may return fewer bytes than asked for; only the end of the file ends the loop early. */
-async function readFully(handle: FileHandle, path: string, offset: number, length: number) {
+/** `length` bytes from `offset`; a single read may give fewer. */
+export async function readExactly(
+  handle: Awaited<ReturnType<typeof open>>,
+  path: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
+  for (let done = 0; done < length; ) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
     if (bytesRead === 0) {
       throw new FormatError(
-        `"${path}": ${length} bytes at offset ${offset} were there when it was opened, now only ${done}.`,
-        { offset, length, done },
+        `${path}: ended at ${offset + done}, where ${offset + length} bytes were expected.`,
       );
     }
     done += bytesRead;

@@ -1,7 +1,7 @@
 import type { ResolveOptions } from '../../hub/resolve.ts';
-import { openDiskFile } from './cache-file.ts';
 import { cacheFolder, type Environment } from './cache-folder.ts';
 import { createDiskStore } from './cache-store.ts';
+import { findFile } from './file-source.ts';
 
 /**
  * What `resolveWeights` needs on this machine, from the environment: `MOBILEONE_CACHE` (folder), `MOBILEONE_MIRROR`
@@ -10,7 +10,7 @@ import { createDiskStore } from './cache-store.ts';
 export function nodeHubOptions(env: Environment = process.env): ResolveOptions {
   return {
     store: createDiskStore({ folder: cacheFolder(env) }),
-    openFile: openDiskFile,
+    openFile: findFile,
     offline: /^(1|true|yes|on)$/i.test(env.MOBILEONE_OFFLINE ?? ''),
     ...(env.MOBILEONE_MIRROR ? { mirror: env.MOBILEONE_MIRROR } : {}),
   };
