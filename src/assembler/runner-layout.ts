@@ -1,0 +1,47 @@
+/**
+ * Memory that the emitted runner reads: steps, tile records and the control block that threads share. All fields
+ * are 8 bytes wide, little endian, on every target; a 32-bit field is the low half.
+ *
+ * Tiles of all steps are numbered through. A thread takes the next number only when every tile of the steps
+ * before is done, so nobody waits while holding work and no thread is ever waited for as such:
+ *
+ *     state   generation (high 32) | next tile (low 32), taken by compare-and-exchange: a helper that overslept
+ *             a run finds another generation and takes nothing
+ *     done    tiles finished in this run; a step may start when done ≥ its first tile
+ *
+ * A late helper may still read steps (never records, arena or weights) after a run has returned: memory that
+ * holds steps, and code, may go only once `active` is 0.
+ */
+
+/** A step: tiles firstTile … endTile−1, where firstTile is the endTile of the step before. */
+export const STEP_BYTES = 24;
+export const STEP = {
+  endTile: 0,
+  /** Address of the first tile's record. */
+  records: 8,
+  /** Bytes from one record to the next. */
+  recordStride: 16,
+} as const;
+
+/** Must start at a multiple of 64. Zero at first; JavaScript writes steps, stepCount, spins, mayWait and stop. */
+export const CONTROL_BYTES = 320;
+export const CONTROL = {
+  state: 0,
+  done: 64,
+  /** Threads asleep until a step may start. */
+  waiters: 128,
+  /** Helpers asleep until a run starts. */
+  sleepers: 136,
+  /** Helpers that may be reading steps. */
+  active: 192,
+  steps: 256,
+  stepCount: 264,
+  /** How many pauses to spin before sleeping. */
+  spins: 272,
+  /** 1 where the starting thread may sleep (not on a page's main thread). */
+  mayWait: 280,
+  /** 1 tells helpers to leave `serve`. After setting it, wake them with `wake`. */
+  stop: 288,
+  /** Milliseconds that `serve` sleeps for a run to start before it returns. */
+  idleMilliseconds: 296,
+} as const;
