@@ -43,6 +43,8 @@ export interface RunnerFunctions {
    * stop. @returns true when it was told to stop
    */
   serve(control: number): boolean;
+  /** Wakes helpers that sleep in `serve`, so that they see `stop`. */
+  wake(control: number): void;
 }
 
 export interface LoadedCode extends RunnerFunctions {
@@ -63,6 +65,7 @@ export type SharedCode =
       readonly runAlone: number;
       readonly runShared: number;
       readonly serve: number;
+      readonly wake: number;
     };
 
 export interface Machine {

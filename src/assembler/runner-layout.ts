@@ -5,12 +5,12 @@
  * Tiles of all steps are numbered through. A thread takes the next number only when every tile of the steps
  * before is done, so nobody waits while holding work and no thread is ever waited for as such:
  *
- *     state   generation (high 32) | next tile (low 32), taken by compare-and-exchange: a helper that overslept
- *             a run finds another generation and takes nothing
+ *     state   generation (high 32) | 1 + next tile (low 32; 0 between runs), moved by compare-and-exchange: a
+ *             helper that overslept a run finds another generation and takes nothing
  *     done    tiles finished in this run; a step may start when done ≥ its first tile
  *
  * A late helper may still read steps (never records, arena or weights) after a run has returned: memory that
- * holds steps, and code, may go only once `active` is 0.
+ * holds steps, the control block and code may go only once `active` is 0 and no thread is in `serve`.
  */
 
 /** A step: tiles firstTile … endTile−1, where firstTile is the endTile of the step before. */
@@ -23,10 +23,12 @@ export const STEP = {
   recordStride: 16,
 } as const;
 
-/** Must start at a multiple of 64. Zero at first; JavaScript writes steps, stepCount, spins, mayWait and stop. */
+/** Must start at a multiple of 64 and be zero at first; JavaScript writes steps … idleMilliseconds. */
 export const CONTROL_BYTES = 320;
 export const CONTROL = {
   state: 0,
+  /** The high half of state: what sleeping helpers watch. */
+  generation: 4,
   done: 64,
   /** Threads asleep until a step may start. */
   waiters: 128,
@@ -36,12 +38,12 @@ export const CONTROL = {
   active: 192,
   steps: 256,
   stepCount: 264,
-  /** How many pauses to spin before sleeping. */
+  /** How many pauses to spin before sleeping; at least 1. */
   spins: 272,
-  /** 1 where the starting thread may sleep (not on a page's main thread). */
+  /** WebAssembly only: 1 where the starting thread may sleep (not on a page's main thread). */
   mayWait: 280,
-  /** 1 tells helpers to leave `serve`. After setting it, wake them with `wake`. */
+  /** 1 tells helpers to leave `serve`; follow it by `wake`. */
   stop: 288,
-  /** Milliseconds that `serve` sleeps for a run to start before it returns. */
+  /** How long `serve` sleeps for a run to start before it returns, 1 … 999. */
   idleMilliseconds: 296,
 } as const;

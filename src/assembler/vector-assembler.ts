@@ -11,8 +11,11 @@
  */
 import type { Brand } from '../tensor/brand.ts';
 
-/** An integer or a pointer: 64 bits natively, 32 in WebAssembly. */
-export type Int = Brand<number, 'Int'>;
+/** An integer or a pointer: 64 bits natively, 32 in WebAssembly. Opaque; constants are plain numbers. */
+export interface Int {
+  readonly kind: 'int';
+  readonly register: number;
+}
 /** A vector of `lanes` f32, or of 2·lanes bf16 for `dotBf16`. */
 export type Vec = Brand<number, 'Vec'>;
 

@@ -1,0 +1,349 @@
+/**
+ * The instruction set on x86-64: integers, control and everything that AVX2 and AVX-512 do alike. The two
+ * subclasses add what differs (avx2.ts, avx512.ts).
+ */
+import { EngineError } from '../../errors.ts';
+import { RegisterFile } from '../register-file.ts';
+import type {
+  Address,
+  BinaryOp,
+  Comparison,
+  Feature,
+  Int,
+  LaneReduction,
+  Operand,
+  TileInstructions,
+  UnaryOp,
+  Vec,
+  VectorAssembler,
+  VectorTarget,
+} from '../vector-assembler.ts';
+import { createTiles } from './amx.ts';
+import type { ConstantPool } from './constant-pool.ts';
+import { CONDITION, Encoder, type ForwardJump, type Memory, memory, pool } from './encoder.ts';
+import type { CallingConvention } from './registers.ts';
+import {
+  type Options,
+  VECTOR,
+  type VectorBytes,
+  type VectorInstruction,
+  vector,
+  vzeroupper,
+} from './vector-encoder.ts';
+
+export interface X64Target extends VectorTarget {
+  readonly name: 'avx512' | 'avx2';
+}
+
+/** Everything a kernel's code is built from, besides its generator. */
+export interface X64Context {
+  readonly target: X64Target;
+  readonly convention: CallingConvention;
+  readonly pool: ConstantPool;
+}
+
+export const binaryRows: Readonly<Record<BinaryOp, VectorInstruction>> = {
+  add: VECTOR.vaddps,
+  subtract: VECTOR.vsubps,
+  multiply: VECTOR.vmulps,
+  divide: VECTOR.vdivps,
+  maximum: VECTOR.vmaxps,
+  minimum: VECTOR.vminps,
+};
+
+/** Immediates of VCMPPS, ordered and quiet. */
+export const comparisonCodes: Readonly<Record<Comparison, number>> = {
+  greater: 0x1e,
+  greaterOrEqual: 0x1d,
+  equal: 0x00,
+};
+
+const LOOP_ALIGNMENT = 32;
+
+export function memoryAt(address: Address, more = 0): Memory {
+  return {
+    base: address.base.register,
+    offset: address.offset + more,
+    index: address.index?.register,
+    scale: address.scale,
+    broadcast: address.broadcast,
+  };
+}
+
+/** A vector id is a register number here; the only place that makes ids from numbers. */
+const asVec = (register: number): Vec => register as Vec;
+
+export abstract class X64Assembler implements VectorAssembler {
+  readonly encoder = new Encoder();
+  readonly target: X64Target;
+  readonly lanes: number;
+  readonly record: Int;
+  readonly tiles: TileInstructions | undefined;
+  protected readonly bytes: VectorBytes;
+  protected readonly pool: ConstantPool;
+  protected readonly convention: CallingConvention;
+  readonly #ints: RegisterFile;
+  readonly #vecs: RegisterFile;
+
+  constructor(context: X64Context, bytes: VectorBytes, vectorOrder: readonly number[]) {
+    this.target = context.target;
+    this.lanes = context.target.lanes;
+    this.bytes = bytes;
+    this.pool = context.pool;
+    this.convention = context.convention;
+    const argument = context.convention.arguments[0] ?? 0;
+    this.record = { kind: 'int', register: argument };
+    const { volatile, preserved } = context.convention;
+    this.#ints = new RegisterFile(
+      'integer',
+      [...volatile, ...preserved].filter((register) => register !== argument),
+    );
+    this.#vecs = new RegisterFile('vector', vectorOrder);
+    this.tiles = this.has('tiles') ? createTiles(this.encoder, this.pool) : undefined;
+  }
+
+  has(feature: Feature): boolean {
+    return this.target.features.has(feature);
+  }
+
+  protected emit(
+    row: VectorInstruction,
+    reg: number,
+    second: number,
+    rm: number | Memory,
+    options?: Options,
+    bytes: VectorBytes = this.bytes,
+  ): void {
+    vector(this.encoder, row, bytes, reg, second, rm, options);
+  }
+
+  /** A register that no generator holds, for the length of one instruction of the set. */
+  protected borrow(use: (scratch: number) => void): void {
+    const scratch = this.#vecs.take();
+    use(scratch);
+    this.#vecs.free(scratch);
+  }
+
+  // Integers
+
+  newInt(): Int {
+    return { kind: 'int', register: this.#ints.take() };
+  }
+
+  slot(index: number): Int {
+    const target = this.newInt();
+    this.encoder.load(target.register, memory(this.record.register, index * 8));
+    return target;
+  }
+
+  int(value: number): Int {
+    const target = this.newInt();
+    this.encoder.constant(target.register, value);
+    return target;
+  }
+
+  freeInt(...ints: readonly Int[]): void {
+    for (const int of ints) this.#ints.free(int.register);
+  }
+
+  moveInt(target: Int, source: Int | number): void {
+    if (typeof source === 'number') this.encoder.constant(target.register, source);
+    else this.encoder.move(target.register, source.register);
+  }
+
+  addInt(target: Int, source: Int | number): void {
+    if (typeof source !== 'number') this.encoder.arithmetic('add', target.register, source.register);
+    else if (source !== 0) this.encoder.arithmeticConstant('add', target.register, checkI32(source));
+  }
+
+  subtractInt(target: Int, source: Int | number): void {
+    if (typeof source !== 'number') this.encoder.arithmetic('subtract', target.register, source.register);
+    else if (source !== 0) this.encoder.arithmeticConstant('subtract', target.register, checkI32(source));
+  }
+
+  multiplyInt(target: Int, factor: number): void {
+    this.encoder.multiplyConstant(target.register, target.register, checkI32(factor));
+  }
+
+  loadPointer(target: Int, address: Address): void {
+    this.encoder.load(target.register, memoryAt(address));
+  }
+
+  loadI32(target: Int, address: Address): void {
+    this.encoder.loadSigned32(target.register, memoryAt(address));
+  }
+
+  // Control
+
+  loop(times: number | Int, body: () => void): void {
+    if (typeof times === 'number') {
+      if (times < 1) return;
+      if (times === 1) {
+        body();
+        return;
+      }
+    }
+    const counter = this.newInt();
+    this.moveInt(counter, times);
+    if (typeof times === 'number') this.#countDown(counter, body);
+    else this.ifNonZero(counter, () => this.#countDown(counter, body));
+    this.freeInt(counter);
+  }
+
+  #countDown(counter: Int, body: () => void): void {
+    const top = this.encoder.alignedHere(LOOP_ALIGNMENT);
+    body();
+    this.encoder.arithmeticConstant('subtract', counter.register, 1);
+    this.encoder.jumpBack(top, CONDITION.notZero);
+  }
+
+  whileNonZero(value: Int, body: () => void): void {
+    this.ifNonZero(value, () => {
+      const top = this.encoder.alignedHere(LOOP_ALIGNMENT);
+      body();
+      this.encoder.test(value.register, value.register);
+      this.encoder.jumpBack(top, CONDITION.notZero);
+    });
+  }
+
+  ifNonZero(value: Int, then: () => void, otherwise?: () => void): void {
+    this.encoder.test(value.register, value.register);
+    this.#branch(this.encoder.jumpForward(CONDITION.zero), then, otherwise);
+  }
+
+  ifLess(left: Int, right: Int | number, then: () => void, otherwise?: () => void): void {
+    if (typeof right === 'number') this.encoder.arithmeticConstant('compare', left.register, checkI32(right));
+    else this.encoder.arithmetic('compare', left.register, right.register);
+    this.#branch(this.encoder.jumpForward(CONDITION.greaterOrEqual), then, otherwise);
+  }
+
+  #branch(toOtherwise: ForwardJump, then: () => void, otherwise: (() => void) | undefined): void {
+    then();
+    if (otherwise === undefined) {
+      this.encoder.land(toOtherwise);
+      return;
+    }
+    const toEnd = this.encoder.jumpForward();
+    this.encoder.land(toOtherwise);
+    otherwise();
+    this.encoder.land(toEnd);
+  }
+
+  // Vectors that both widths handle alike
+
+  newVec(): Vec {
+    return asVec(this.#vecs.take());
+  }
+
+  freeVec(...vecs: readonly Vec[]): void {
+    for (const vec of vecs) this.#vecs.free(vec);
+  }
+
+  zero(target: Vec): void {
+    this.emit(VECTOR.vpxor, target, target, target);
+  }
+
+  move(target: Vec, source: Vec): void {
+    if (target !== source) this.emit(VECTOR.vmovaps, target, 0, source);
+  }
+
+  constant(target: Vec, value: number): void {
+    if (Object.is(value, 0)) this.zero(target);
+    else this.emit(VECTOR.vbroadcastss, target, 0, pool(this.pool.f32(value)));
+  }
+
+  broadcast(target: Vec, address: Address): void {
+    this.emit(VECTOR.vbroadcastss, target, 0, { ...memoryAt(address), broadcast: false });
+  }
+
+  broadcastBf16(target: Vec, address: Address): void {
+    this.emit(VECTOR.vpbroadcastw, target, 0, { ...memoryAt(address), broadcast: false });
+    this.shiftLeft(target, target, 16);
+  }
+
+  prefetch(address: Address): void {
+    this.encoder.prefetch(memoryAt(address));
+  }
+
+  binary(op: BinaryOp, target: Vec, left: Vec, right: Operand): void {
+    this.withOperand(right, (rm) => this.emit(binaryRows[op], target, left, rm));
+  }
+
+  fma(sum: Vec, left: Vec, right: Operand): void {
+    this.withOperand(right, (rm) => this.emit(VECTOR.vfmadd231ps, sum, left, rm));
+  }
+
+  dotBf16(sum: Vec, left: Vec, right: Operand): void {
+    if (!this.has('bf16Dot')) {
+      throw new EngineError(`assembler: target ${this.target.name} has no dotBf16 here; ask has('bf16Dot')`, {
+        target: this.target.name,
+      });
+    }
+    this.withOperand(right, (rm) => this.emit(VECTOR.vdpbf16ps, sum, left, rm));
+  }
+
+  protected shiftLeft(target: number, source: number, bits: number): void {
+    this.emit(VECTOR.vpshiftd, 6, target, source, { immediate: bits });
+  }
+
+  protected shiftRight(target: number, source: number, bits: number): void {
+    this.emit(VECTOR.vpshiftd, 2, target, source, { immediate: bits });
+  }
+
+  /** Checks a count of lanes; undefined means all of them. */
+  protected partial(count: number | undefined): number | undefined {
+    if (count === undefined || count === this.lanes) return undefined;
+    if (Number.isInteger(count) && count >= 1 && count < this.lanes) return count;
+    throw new EngineError(`assembler: expected a count of lanes from 1 to ${this.lanes}, found ${count}`, {
+      count,
+      lanes: this.lanes,
+    });
+  }
+
+  // Framing: what stands before and after the body
+
+  /** Code before the body: saves what the convention preserves and the kernel uses. */
+  prologue(encoder: Encoder): void {
+    for (const register of this.#savedInts()) encoder.push(register);
+    const vecs = this.#savedVecs();
+    if (vecs.length > 0) encoder.arithmeticConstant('subtract', 4, 16 * vecs.length);
+    for (const [i, register] of vecs.entries())
+      vector(encoder, VECTOR.vmovupsStore, 16, register, 0, memory(4, 16 * i));
+    this.prepare(encoder);
+  }
+
+  epilogue(encoder: Encoder): void {
+    vzeroupper(encoder);
+    const vecs = this.#savedVecs();
+    for (const [i, register] of vecs.entries())
+      vector(encoder, VECTOR.vmovups, 16, register, 0, memory(4, 16 * i));
+    if (vecs.length > 0) encoder.arithmeticConstant('add', 4, 16 * vecs.length);
+    for (const register of this.#savedInts().reverse()) encoder.pop(register);
+    encoder.return();
+  }
+
+  #savedInts(): number[] {
+    return this.convention.preserved.filter((register) => this.#ints.used(register));
+  }
+
+  #savedVecs(): number[] {
+    return this.convention.preservedVectors.filter((register) => this.#vecs.used(register));
+  }
+
+  /** What the width wants done once, before the body. */
+  protected abstract prepare(encoder: Encoder): void;
+  protected abstract withOperand(operand: Operand, use: (rm: number | Memory) => void): void;
+  abstract load(target: Vec, address: Address, count?: number): void;
+  abstract store(address: Address, source: Vec, count?: number): void;
+  abstract loadBf16(target: Vec, address: Address, count?: number): void;
+  abstract storeBf16(address: Address, source: Vec, count?: number): void;
+  abstract unary(op: UnaryOp, target: Vec, source: Vec): void;
+  abstract select(c: Comparison, target: Vec, left: Vec, right: Vec, whenTrue: Vec, whenFalse: Vec): void;
+  abstract scaleByPowerOfTwo(target: Vec, source: Vec, exponent: Vec): void;
+  abstract reduceLanes(op: LaneReduction, target: Vec, source: Vec): void;
+}
+
+function checkI32(value: number): number {
+  if (Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31) return value;
+  throw new EngineError(`assembler: expected a 32-bit integer constant, found ${value}`, { value });
+}
