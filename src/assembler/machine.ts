@@ -61,7 +61,6 @@ export type SharedCode =
   | {
       readonly kind: 'native';
       readonly kernels: readonly number[];
-      readonly call: number;
       readonly runAlone: number;
       readonly runShared: number;
       readonly serve: number;

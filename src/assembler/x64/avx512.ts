@@ -47,7 +47,7 @@ export class Avx512Assembler extends X64Assembler {
   }
 
   protected override withOperand(operand: Operand, use: (rm: number | Memory) => void): void {
-    use(typeof operand === 'number' ? operand : memoryAt(operand));
+    use(typeof operand === 'number' ? operand : { ...memoryAt(operand), broadcast: operand.broadcast });
   }
 
   override load(target: Vec, address: Address, count?: number): void {

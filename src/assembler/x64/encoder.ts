@@ -107,7 +107,7 @@ export class Encoder {
     if (rm.index === undefined && base !== 4) code.u8(mode | regBits | base);
     else {
       code.u8(mode | regBits | 4);
-      code.u8((log2[rm.scale] << 6) | ((rm.index === undefined ? 4 : rm.index & 7) << 3) | base);
+      code.u8((rm.index === undefined ? 0x20 : (log2[rm.scale] << 6) | ((rm.index & 7) << 3)) | base);
     }
     if (mode === 0x40) code.u8(short);
     else if (mode === 0x80) code.u32(rm.offset);

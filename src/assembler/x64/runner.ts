@@ -28,7 +28,6 @@ export interface RunnerOptions {
 }
 
 export interface RunnerEntries {
-  readonly call: number;
   readonly runAlone: number;
   readonly runShared: number;
   readonly serve: number;
@@ -70,17 +69,6 @@ class Runner {
     this.encoder.arithmeticConstant('add', RSP, 8 + this.#shadow);
     for (const register of [...saved].reverse()) this.encoder.pop(register);
     this.encoder.return();
-  }
-
-  /** call(kernel, record) */
-  call(): number {
-    const e = this.encoder;
-    const start = this.#enter();
-    e.move(RAX, this.#arg(0));
-    e.move(this.#arg(0), this.#arg(1));
-    e.call(RAX);
-    this.#leave();
-    return start;
   }
 
   /** runAlone(steps, stepCount) */
@@ -377,7 +365,6 @@ class Runner {
 export function emitRunner(options: RunnerOptions): { code: Uint8Array; entries: RunnerEntries } {
   const runner = new Runner(options);
   const entries: RunnerEntries = {
-    call: runner.call(),
     runAlone: runner.runAlone(),
     runShared: runner.runShared(),
     serve: runner.serve(),

@@ -100,7 +100,7 @@ export type VectorBytes = 16 | 32 | 64;
 export interface Options {
   /** Mask register k1 … k7; 0 for none. */
   readonly mask?: number;
-  /** Lanes that the mask leaves out become 0, instead of keeping what they held. */
+  /** With a mask: lanes that it leaves out become 0, instead of keeping what they held. */
   readonly zeroing?: boolean;
   readonly immediate?: number;
 }
@@ -178,6 +178,7 @@ function evexPrefix(
   options: Options,
 ): void {
   const code = encoder.code;
+  const mask = options.mask ?? 0;
   const inMemory = typeof rm !== 'number';
   const b = ((inMemory ? Math.max(rm.base, 0) : rm) >> 3) & 1;
   const x = inMemory ? (rm.index ?? 0) >> 3 : rm >> 4;
@@ -187,11 +188,11 @@ function evexPrefix(
   code.u8(((r ^ 1) << 7) | ((x ^ 1) << 6) | ((b ^ 1) << 5) | (((reg >> 4) ^ 1) << 4) | row.map);
   code.u8((row.wide << 7) | ((~second & 15) << 3) | 4 | row.prefix);
   code.u8(
-    (options.zeroing ? 0x80 : 0) |
+    (mask !== 0 && options.zeroing ? 0x80 : 0) |
       (length << 5) |
       (inMemory && rm.broadcast ? 0x10 : 0) |
       (((second >> 4) ^ 1) << 3) |
-      (options.mask ?? 0),
+      mask,
   );
 }
 

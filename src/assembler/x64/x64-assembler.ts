@@ -60,13 +60,14 @@ export const comparisonCodes: Readonly<Record<Comparison, number>> = {
 
 const LOOP_ALIGNMENT = 32;
 
+/** Plain memory, `more` bytes further on; whether to broadcast is for the instruction to say. */
 export function memoryAt(address: Address, more = 0): Memory {
   return {
     base: address.base.register,
     offset: address.offset + more,
     index: address.index?.register,
     scale: address.scale,
-    broadcast: address.broadcast,
+    broadcast: false,
   };
 }
 
@@ -253,11 +254,11 @@ export abstract class X64Assembler implements VectorAssembler {
   }
 
   broadcast(target: Vec, address: Address): void {
-    this.emit(VECTOR.vbroadcastss, target, 0, { ...memoryAt(address), broadcast: false });
+    this.emit(VECTOR.vbroadcastss, target, 0, memoryAt(address));
   }
 
   broadcastBf16(target: Vec, address: Address): void {
-    this.emit(VECTOR.vpbroadcastw, target, 0, { ...memoryAt(address), broadcast: false });
+    this.emit(VECTOR.vpbroadcastw, target, 0, memoryAt(address));
     this.shiftLeft(target, target, 16);
   }
 

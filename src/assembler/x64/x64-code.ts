@@ -100,7 +100,6 @@ export class X64Code implements CodeBuilder {
       bytes: image.copy(),
       kernels: this.#starts,
       runner: {
-        call: at(entries.call),
         runAlone: at(entries.runAlone),
         runShared: at(entries.runShared),
         serve: at(entries.serve),
