@@ -29,6 +29,7 @@ export type MaybeMachine =
 
 const nativeVariants: readonly (readonly [string, NativeMachineOptions])[] = [
   ['avx512', {}],
+  ['avx512 without tiles', { target: 'avx512', without: ['tiles'] }],
   ['avx512 without bf16', { target: 'avx512', without: ['bf16', 'tiles'] }],
   ['avx2', { target: 'avx2' }],
 ];
