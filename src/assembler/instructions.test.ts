@@ -25,7 +25,24 @@ interface Case {
 }
 
 const random = createRandom(11);
-const special = [0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, Infinity, -Infinity, NaN, 1e-40, -1e-40, 3e38, 8388609];
+const special = [
+  0,
+  -0,
+  1,
+  -1,
+  0.5,
+  -0.5,
+  1.5,
+  2.5,
+  -2.5,
+  Infinity,
+  -Infinity,
+  NaN,
+  1e-40,
+  -1e-40,
+  3e38,
+  8388609,
+];
 const fround = Math.fround;
 
 function numbers(count: number): Float32Array {
@@ -63,7 +80,9 @@ const binary: Readonly<Record<BinaryOp, (a: number, b: number) => number>> = {
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
   divide: (a, b) => a / b,
+  // biome-ignore lint/complexity/useMathMinMax: these differ from Math.max beside NaN and −0
   maximum: (a, b) => (a > b ? a : b),
+  // biome-ignore lint/complexity/useMathMinMax: as above
   minimum: (a, b) => (a < b ? a : b),
 };
 
@@ -197,12 +216,14 @@ function moreVectorCases(lanes: number): Case[] {
       lanesEqual(
         output,
         lanes,
-        (i) => value(whole, i) + value(whole, lanes + i) * value(whole, 2 * lanes + (form === 'broadcast' ? 0 : i)),
+        (i) =>
+          value(whole, i) +
+          value(whole, lanes + i) * value(whole, 2 * lanes + (form === 'broadcast' ? 0 : i)),
         'fma',
       ),
   });
   const exponents = Float32Array.from({ length: 2 * lanes }, (_, i) =>
-    i < lanes ? random.uniform() * 2 - 1 : [-126, 127, 0, -1, 23, -100][i % 6] ?? 0,
+    i < lanes ? random.uniform() * 2 - 1 : ([-126, 127, 0, -1, 23, -100][i % 6] ?? 0),
   );
   const scale: Case = {
     name: 'scaleByPowerOfTwo',
@@ -231,7 +252,13 @@ function moreVectorCases(lanes: number): Case[] {
       const first = [...whole.subarray(0, lanes)];
       const expected = op === 'add' ? first.reduce((s, x) => s + x) : Math.max(...first);
       lanesEqual(output, lanes, () => expected, 'reduce');
-      if (!inPlace) lanesEqual(new DataView(output.buffer, output.byteOffset + lanes * 4), lanes, (i) => first[i] ?? 0, 'source');
+      if (!inPlace)
+        lanesEqual(
+          new DataView(output.buffer, output.byteOffset + lanes * 4),
+          lanes,
+          (i) => first[i] ?? 0,
+          'source',
+        );
     },
   });
   const constants = [0, -0, 1, Math.PI, -1e-30, Infinity, 3e38];
@@ -425,7 +452,6 @@ function control(a: VectorAssembler, show: (int: Int) => void): void {
   show(count); // 56 + 4
   a.freeInt(count);
 }
-
 
 /** Generates all cases into one code, loads it, runs each. */
 function runCases({ machine }: TestMachine, cases: readonly Case[]): void {

@@ -76,11 +76,19 @@ function checkPartial(target: TestMachine): number {
       guarded.view.set(source);
       view.fill(0xa5, 64);
       const part = 512 + misalignment;
-      record.set([code.entry(one.kernel), guarded.address, block.address + 64, block.address + part].map(BigInt));
+      record.set(
+        [code.entry(one.kernel), guarded.address, block.address + 64, block.address + part].map(BigInt),
+      );
       code.call(one.kernel, block.address);
       assert.deepEqual(view.slice(part, part + bytes), source, `${one.kind} × ${one.count}`);
-      assert.ok(view.subarray(part + bytes).every((byte) => byte === 0xa5), 'wrote beyond its count');
-      assert.ok(view.subarray(part - 64, part).every((byte) => byte === 0xa5), 'wrote before its start');
+      assert.ok(
+        view.subarray(part + bytes).every((byte) => byte === 0xa5),
+        'wrote beyond its count',
+      );
+      assert.ok(
+        view.subarray(part - 64, part).every((byte) => byte === 0xa5),
+        'wrote before its start',
+      );
       checkWidened(view, source, one, lanes);
       // Write at the guard.
       guarded.view.fill(0);
@@ -97,12 +105,21 @@ function checkPartial(target: TestMachine): number {
 }
 
 /** The lanes that were loaded: widened values, then zeros. */
-function checkWidened(view: Uint8Array, source: Uint8Array, { kind, count }: PartialTest, lanes: number): void {
+function checkWidened(
+  view: Uint8Array,
+  source: Uint8Array,
+  { kind, count }: PartialTest,
+  lanes: number,
+): void {
   const loaded = new DataView(view.buffer, view.byteOffset + 64, lanes * 4);
   const words = new DataView(source.buffer);
   for (let lane = 0; lane < lanes; lane++) {
     const expected =
-      lane >= count ? 0 : kind === 'f32' ? words.getUint32(lane * 4, true) : words.getUint16(lane * 2, true) << 16;
+      lane >= count
+        ? 0
+        : kind === 'f32'
+          ? words.getUint32(lane * 4, true)
+          : words.getUint16(lane * 2, true) << 16;
     assert.equal(loaded.getUint32(lane * 4, true), expected >>> 0, `lane ${lane} of ${count}`);
   }
 }
@@ -113,7 +130,8 @@ function checkRounding({ machine }: TestMachine): void {
   const values = [0, -0, 1, Infinity, -Infinity, NaN, -NaN, 3.4e38, -3.4e38, 1e-40, -1e-40, 1.17549435e-38];
   const words = values.map(bitsOf);
   words.push(0x7f800001, 0xffbfffff, 0x3f808000, 0x3f818000, 0x3f807fff, 0x3f808001, 0x7f7fffff);
-  while (words.length < 64 * lanes) words.push((random.integer(2 ** 16) * 65536 + random.integer(2 ** 16)) >>> 0);
+  while (words.length < 64 * lanes)
+    words.push((random.integer(2 ** 16) * 65536 + random.integer(2 ** 16)) >>> 0);
   const count = words.length - (words.length % lanes);
   const builder = machine.builder();
   const kernel = builder.kernel('round', (a) => {
@@ -204,7 +222,8 @@ function checkDots({ machine }: TestMachine): void {
   const slots = [code.entry(kernel), block.address + aAt, block.address + bAt, block.address + cAt];
   new BigInt64Array(view.buffer, view.byteOffset, 4).set(slots.map(BigInt));
   code.call(kernel, block.address);
-  const pairs = (i: number, j: number): number => (a[i] ?? 0) * (b[j] ?? 0) + (a[i + 1] ?? 0) * (b[j + 1] ?? 0);
+  const pairs = (i: number, j: number): number =>
+    (a[i] ?? 0) * (b[j] ?? 0) + (a[i + 1] ?? 0) * (b[j + 1] ?? 0);
   if (!features.has('tiles')) {
     for (let lane = 0; lane < machine.target.lanes; lane++)
       assert.equal(c[lane], 2 * pairs(2 * lane, 2 * lane), `lane ${lane}`);
@@ -230,7 +249,9 @@ for (const one of await allMachines()) {
 }
 
 for (const feature of ['bf16Dot', 'tiles'] as const) {
-  const avx512 = (await allMachines()).find(({ name }) => name === (feature === 'tiles' ? 'avx512' : 'avx512 without tiles'));
+  const avx512 = (await allMachines()).find(
+    ({ name }) => name === (feature === 'tiles' ? 'avx512' : 'avx512 without tiles'),
+  );
   const made = avx512?.skip === false ? avx512.make() : undefined;
   const skip = made?.machine.target.features.has(feature) ? false : `no machine with ${feature} here`;
   test(`dot products of bf16 with ${feature}`, { skip }, () => {

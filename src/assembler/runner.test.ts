@@ -28,7 +28,10 @@ async function help({ code, control, invokeAddress }: HelperData): Promise<void>
   parentPort?.postMessage('stopped');
 }
 
-async function attach(code: SharedCode, invokeAddress: number | undefined): Promise<ReturnType<typeof attachWasm>> {
+async function attach(
+  code: SharedCode,
+  invokeAddress: number | undefined,
+): Promise<ReturnType<typeof attachWasm>> {
   if (code.kind === 'wasm') return attachWasm(code);
   const native = await openNative(invokeAddress === undefined ? {} : { invokeAddress });
   assert.ok(native.available);
@@ -94,7 +97,8 @@ class Chain {
       const nextRow = count === 0 ? row : 1 - row;
       for (let t = 0; t < count; t++) {
         const at = (s * MAXIMUM_TILES + t) * (RECORD_BYTES / 8);
-        const cell = (r: number, c: number): number => this.#cells.address + (r * MAXIMUM_TILES + c) * CELL_BYTES;
+        const cell = (r: number, c: number): number =>
+          this.#cells.address + (r * MAXIMUM_TILES + c) * CELL_BYTES;
         const slots = [this.code.entry(kernel), cell(row, 0), before, cell(nextRow, t), cell(2 + s, t)];
         records.set(slots.map(BigInt), at);
       }
@@ -130,10 +134,12 @@ class Chain {
     start(this);
     const busy = this.#counts.filter((count) => count > 0);
     const lastCount = busy.at(-1) ?? 0;
-    const cell = (r: number, c: number): number => numbers[((r * MAXIMUM_TILES + c) * CELL_BYTES) / 4] ?? Number.NaN;
+    const cell = (r: number, c: number): number =>
+      numbers[((r * MAXIMUM_TILES + c) * CELL_BYTES) / 4] ?? Number.NaN;
     for (let t = 0; t < lastCount; t++) assert.equal(cell(this.#last, t), base + busy.length, `tile ${t}`);
     for (const [s, count] of this.#counts.entries())
-      for (let t = 0; t < count; t++) assert.equal(cell(2 + s, t), this.#runs, `times step ${s} tile ${t} ran`);
+      for (let t = 0; t < count; t++)
+        assert.equal(cell(2 + s, t), this.#runs, `times step ${s} tile ${t} ran`);
   }
 
   get stepsAddress(): number {
@@ -154,7 +160,10 @@ async function stress(machine: Machine, helpers: number, spins: number, runs: nu
     control: chain.control.address,
     invokeAddress: support.available ? support.memory.invokeAddress : undefined,
   };
-  const workers = Array.from({ length: helpers }, () => new Worker(new URL(import.meta.url), { workerData: data }));
+  const workers = Array.from(
+    { length: helpers },
+    () => new Worker(new URL(import.meta.url), { workerData: data }),
+  );
   const hear = (word: string): Promise<unknown> =>
     Promise.all(
       workers.map(

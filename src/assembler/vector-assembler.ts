@@ -9,6 +9,7 @@
  * takes one frees it. Where an instruction needs a scratch register it borrows a free one while it lasts; running
  * out of either kind is an EngineError while the code is generated, never a fault while it runs.
  */
+import { EngineError } from '../errors.ts';
 import type { Brand } from '../tensor/brand.ts';
 
 /** An integer or a pointer: 64 bits natively, 32 in WebAssembly. Opaque; constants are plain numbers. */
@@ -30,16 +31,23 @@ export interface Address {
 }
 
 export function at(base: Int, offset = 0): Address {
-  return { base, offset, index: undefined, scale: 1, broadcast: false };
+  return { base, offset: checkOffset(offset), index: undefined, scale: 1, broadcast: false };
 }
 
 export function atIndex(base: Int, index: Int, scale: 1 | 2 | 4 | 8 = 1, offset = 0): Address {
-  return { base, offset, index, scale, broadcast: false };
+  return { base, offset: checkOffset(offset), index, scale, broadcast: false };
 }
 
-/** The f32 at an address in every lane; one instruction on AVX-512, a broadcast into a scratch elsewhere. */
+/** The f32 at an address in every lane; one instruction on AVX-512, a broadcast into a scratch on AVX2. */
 export function broadcastAt(base: Int, offset = 0): Address {
-  return { base, offset, index: undefined, scale: 1, broadcast: true };
+  return { base, offset: checkOffset(offset), index: undefined, scale: 1, broadcast: true };
+}
+
+function checkOffset(offset: number): number {
+  if (Number.isInteger(offset) && offset >= 0 && offset < 2 ** 31) return offset;
+  throw new EngineError(`assembler: expected a constant offset of 0 … 2³¹−1 bytes, found ${offset}`, {
+    offset,
+  });
 }
 
 export type Operand = Vec | Address;

@@ -76,13 +76,23 @@ export function createNativeMachine(
 
 function allocate(memory: SystemMemory, bytes: number): MachineMemory {
   const pages = memory.allocate(bytes);
+  let freed = false;
   return {
     address: pages.address,
     bytes,
     view(offset, length) {
+      if (freed) throw new EngineError('native code: view of memory that was freed');
+      if (offset < 0 || length < 0 || offset + length > bytes) {
+        throw new EngineError(
+          `native code: view of ${length} bytes at ${offset} in memory of ${bytes} bytes`,
+        );
+      }
       return new Uint8Array(pages.buffer, offset, length);
     },
-    free: pages.free,
+    free() {
+      freed = true;
+      pages.free();
+    },
   };
 }
 
