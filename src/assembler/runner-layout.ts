@@ -38,7 +38,7 @@ export const CONTROL = {
   active: 192,
   steps: 256,
   stepCount: 264,
-  /** How many pauses to spin before sleeping; at least 1. */
+  /** How often to look before sleeping, at least 1: natively with a pause each, in WebAssembly at once. */
   spins: 272,
   /** WebAssembly only: 1 where the starting thread may sleep (not on a page's main thread). */
   mayWait: 280,

@@ -8,12 +8,18 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { allMachines } from '../../test/support/machines.ts';
 import { nodeWasmFeatures } from '../platform/node/cpu-features-wasm.ts';
 import { openNative } from '../platform/node/executable-memory.ts';
-import { attachNative, nativeSupport } from '../platform/node/executable-memory-machine.ts';
+import {
+  attachNative,
+  createNativeMachine,
+  nativeSupport,
+} from '../platform/node/executable-memory-machine.ts';
 import { createRandom } from '../tensor/random.ts';
 import type { LoadedCode, Machine, MachineMemory, SharedCode } from './machine.ts';
 import { CONTROL, CONTROL_BYTES, STEP, STEP_BYTES } from './runner-layout.ts';
 import { at, type VectorAssembler } from './vector-assembler.ts';
 import { attachWasm } from './wasm/wasm-machine.ts';
+import { X64Code } from './x64/x64-code.ts';
+import { x64Target } from './x64/x64-target.ts';
 
 interface HelperData {
   readonly code: SharedCode;
@@ -219,6 +225,21 @@ async function defineTests(): Promise<void> {
   }
 }
 
+/** As on systems other than Linux: threads only spin. */
+async function defineSpinningTest(): Promise<void> {
+  const support = await nativeSupport();
+  const target = support.available ? x64Target(support.cpu, 'avx2') : undefined;
+  const skip = support.available ? false : support.reason;
+  test('2 helpers that never sleep, natively', { skip }, async () => {
+    if (!support.available || target === undefined) return;
+    const { convention } = support.memory;
+    const builder = (): X64Code => new X64Code({ target, convention, futex: false });
+    await stress({ ...createNativeMachine(support, { target: 'avx2' }), builder }, 2, 200, 100);
+  });
+}
+
 const data: unknown = workerData;
-if (isMainThread) await defineTests();
-else await help(data as HelperData);
+if (isMainThread) {
+  await defineTests();
+  await defineSpinningTest();
+} else await help(data as HelperData);

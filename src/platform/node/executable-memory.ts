@@ -50,13 +50,22 @@ export type Native =
   | { readonly available: true; readonly memory: SystemMemory }
   | { readonly available: false; readonly reason: string };
 
-type Koffi = typeof import('koffi');
+/** What is used of the package koffi, which need not be installed: nor need its types. */
+export interface Koffi {
+  load(path: string | null): { func(definition: string): ForeignFunction };
+  view(address: number, bytes: number): ArrayBuffer;
+  proto(definition: string): unknown;
+  decode(address: number, prototype: unknown): (address: number, a: number, b: number) => number;
+}
+/** An integer comes back as a bigint where a number would not be exact. */
+type ForeignFunction = (...values: readonly (number | Uint32Array)[]) => number | bigint;
+
 /** How koffi is found; tests replace it. */
 export type LoadKoffi = () => Promise<Koffi>;
 
 const PAGE = 4096;
 const wholePages = (bytes: number): number => Math.max(1, Math.ceil(bytes / PAGE)) * PAGE;
-/** koffi returns a bigint where a number would not be exact; no address in user space is that large. */
+/** 0 for what is no address in user space, such as the −1 of a refusal. */
 const toAddress = (value: number | bigint): number => (typeof value === 'number' ? value : 0);
 
 function posixPages(koffi: Koffi): PageCalls {
@@ -71,7 +80,7 @@ function posixPages(koffi: Koffi): PageCalls {
   return {
     map: (bytes) => toAddress(mmap(0, bytes, codes['read-write'], privateAnonymous, -1, 0)),
     protect: (address, bytes, protection) => mprotect(address, bytes, codes[protection]) === 0,
-    unmap: (address, bytes) => munmap(address, bytes),
+    unmap: (address, bytes) => void munmap(address, bytes),
   };
 }
 
@@ -91,7 +100,7 @@ function windowsPages(koffi: Koffi): PageCalls {
   return {
     map: (bytes) => toAddress(virtualAlloc(0, bytes, commitAndReserve, codes['read-write'])),
     protect: (address, bytes, protection) => virtualProtect(address, bytes, codes[protection], old) !== 0,
-    unmap: (address) => virtualFree(address, 0, release),
+    unmap: (address) => void virtualFree(address, 0, release),
   };
 }
 
@@ -142,7 +151,7 @@ function systemMemory(koffi: Koffi, knownInvoke: number | undefined): SystemMemo
   };
   const invokeAddress = knownInvoke ?? execute(emitInvoke(convention)).address;
   const prototype = koffi.proto('int64_t (uintptr_t function, uintptr_t a, uintptr_t b)');
-  const invoke: (address: number, a: number, b: number) => number = koffi.decode(invokeAddress, prototype);
+  const invoke = koffi.decode(invokeAddress, prototype);
   return { convention, allocate, allocateGuarded, execute, invoke, invokeAddress };
 }
 
