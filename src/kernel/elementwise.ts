@@ -1,4 +1,10 @@
-import { type Int, type Vec, type VectorAssembler, type VectorTarget, at } from '../assembler/vector-assembler.ts';
+import {
+  at,
+  type Int,
+  type Vec,
+  type VectorAssembler,
+  type VectorTarget,
+} from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
@@ -62,7 +68,9 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
 
 /** Inputs of the output's shape that it may overwrite: all, unless the chain is too long to read them in one pass. */
 export function elementwiseInPlace(links: readonly ElementwiseLink[]): readonly number[] {
-  const whole = links.flatMap((link) => (link.kind === 'add' || link.kind === 'multiply' ? [link.input] : []));
+  const whole = links.flatMap((link) =>
+    link.kind === 'add' || link.kind === 'multiply' ? [link.input] : [],
+  );
   const pointers = links.filter((link) => link.kind !== 'activation').length + 2;
   return pointers > MOST_POINTERS ? [0] : [0, ...whole];
 }

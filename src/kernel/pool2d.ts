@@ -1,4 +1,10 @@
-import { type Int, type Vec, type VectorAssembler, type VectorTarget, broadcastAt } from '../assembler/vector-assembler.ts';
+import {
+  broadcastAt,
+  type Int,
+  type Vec,
+  type VectorAssembler,
+  type VectorTarget,
+} from '../assembler/vector-assembler.ts';
 import { type WindowGeometry, windowOutputSize } from '../graph/geometry.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import type { TaskPlan, Tile } from './plan.ts';
@@ -83,7 +89,8 @@ function segmentsOf(window: WindowGeometry, width: number, outWidth: number): re
   for (let column = 0; column < outWidth; column++) {
     const taps = tapsOf(window, 1, column, width);
     const last = segments.at(-1);
-    const follows = last && last.taps.count === taps.count && last.taps.first + last.columns * stride === taps.first;
+    const follows =
+      last && last.taps.count === taps.count && last.taps.first + last.columns * stride === taps.first;
     if (last && follows) segments[segments.length - 1] = { ...last, columns: last.columns + 1 };
     else segments.push({ start: column, columns: 1, taps });
   }
@@ -105,7 +112,13 @@ const VECTORS = 2;
 
 function generate(a: VectorAssembler, { input, mode, window }: Pool2dTask): void {
   const [, , width = 1, channels = 1] = input;
-  const [source, output, columns, tapRows, tapColumns] = [a.slot(1), a.slot(2), a.slot(3), a.slot(4), a.slot(5)];
+  const [source, output, columns, tapRows, tapColumns] = [
+    a.slot(1),
+    a.slot(2),
+    a.slot(3),
+    a.slot(4),
+    a.slot(5),
+  ];
   const factor = a.newVec();
   const table = a.slot(6);
   a.broadcast(factor, broadcastAt(table));

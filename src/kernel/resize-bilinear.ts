@@ -1,4 +1,11 @@
-import { type Int, type Vec, type VectorAssembler, type VectorTarget, at, broadcastAt } from '../assembler/vector-assembler.ts';
+import {
+  at,
+  broadcastAt,
+  type Int,
+  type Vec,
+  type VectorAssembler,
+  type VectorTarget,
+} from '../assembler/vector-assembler.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import { overRow, type Part, partAt } from './vector-span.ts';

@@ -1,4 +1,11 @@
-import { type Int, type Vec, type VectorAssembler, type VectorTarget, at, broadcastAt } from '../assembler/vector-assembler.ts';
+import {
+  at,
+  broadcastAt,
+  type Int,
+  type Vec,
+  type VectorAssembler,
+  type VectorTarget,
+} from '../assembler/vector-assembler.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { emitExp } from './activation.ts';
 import type { TaskPlan } from './plan.ts';

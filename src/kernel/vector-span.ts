@@ -46,10 +46,14 @@ export function overRow(
 }
 
 /** Equal shares of `total`, none larger than `most`: what each tile of a row of work gets. */
-export function shares(total: number, most: number): readonly { readonly start: number; readonly count: number }[] {
+export function shares(
+  total: number,
+  most: number,
+): readonly { readonly start: number; readonly count: number }[] {
   const parts = Math.max(1, Math.ceil(total / Math.max(1, most)));
   const size = Math.ceil(total / parts);
   const result: { start: number; count: number }[] = [];
-  for (let start = 0; start < total; start += size) result.push({ start, count: Math.min(size, total - start) });
+  for (let start = 0; start < total; start += size)
+    result.push({ start, count: Math.min(size, total - start) });
   return result;
 }

@@ -48,10 +48,13 @@ export async function help({ index, mailbox }: HelperStart, port: HelperPort): P
   }
 }
 
-async function take(message: HelperMessage, attached: Map<number, Attached>, port: HelperPort): Promise<void> {
+async function take(
+  message: HelperMessage,
+  attached: Map<number, Attached>,
+  port: HelperPort,
+): Promise<void> {
   if (message.kind === 'detach') attached.delete(message.id);
-  else
-    attached.set(message.id, { functions: await port.attach(message.code), control: message.control });
+  else attached.set(message.id, { functions: await port.attach(message.code), control: message.control });
 }
 
 function serve(box: Int32Array, index: number, id: number, { functions, control }: Attached): void {

@@ -122,7 +122,10 @@ const lowerTable: LowerTable = {
       ? { kind: 'alias', source: input(node) }
       : {
           kind: 'chain',
-          views: node.inputs.map((source, i) => ({ source, links: links(node.inputs.toSpliced(i, 1), 'add') })),
+          views: node.inputs.map((source, i) => ({
+            source,
+            links: links(node.inputs.toSpliced(i, 1), 'add'),
+          })),
         },
   multiply: (node, context) => {
     const [x, y] = [input(node), input(node, 1)];

@@ -27,7 +27,10 @@ export interface Program {
 }
 
 type Convolution = Extract<Lowered, { kind: 'convolution' }>;
-type Body = Convolution | Extract<Lowered, { kind: 'whole' }> | { readonly kind: 'chain'; readonly source: ValueId };
+type Body =
+  | Convolution
+  | Extract<Lowered, { kind: 'whole' }>
+  | { readonly kind: 'chain'; readonly source: ValueId };
 
 /** A task being put together: a body, and links applied to its result. */
 interface Group {
@@ -65,7 +68,10 @@ export function lower(
     const fits = (view: ChainView): Group | undefined => {
       const group = groups.get(storage(view.source));
       const seen = valueAt(graph, view.source).shape;
-      return group && uses.get(group.output) === 1 && sameShape(group.shape, seen) && accepts(group, view.links)
+      return group &&
+        uses.get(group.output) === 1 &&
+        sameShape(group.shape, seen) &&
+        accepts(group, view.links)
         ? group
         : undefined;
     };
@@ -89,7 +95,8 @@ function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: Valu
   const source = new Map<ValueId, ValueId>();
   graph.nodes.forEach((node, i) => {
     const [output, how] = [node.outputs[0], lowered[i]];
-    if (output !== undefined && how?.kind === 'alias') source.set(output, source.get(how.source) ?? how.source);
+    if (output !== undefined && how?.kind === 'alias')
+      source.set(output, source.get(how.source) ?? how.source);
   });
   return (value) => source.get(value) ?? value;
 }

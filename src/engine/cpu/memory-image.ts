@@ -136,7 +136,8 @@ function addressing(
   ]);
   return (buffer) => {
     const offset = known.get(buffer);
-    if (offset === undefined) throw new EngineError(`engine cpu: ${task.ops} "${task.name}" has no ${buffer}.`);
+    if (offset === undefined)
+      throw new EngineError(`engine cpu: ${task.ops} "${task.name}" has no ${buffer}.`);
     return memory.address + offset;
   };
 }
@@ -175,7 +176,8 @@ function writeRecord(
   entry: number,
   address: (buffer: BufferName) => number,
 ): void {
-  const value = (slot: Slot): number => (typeof slot === 'number' ? slot : address(slot.buffer) + slot.offset);
+  const value = (slot: Slot): number =>
+    typeof slot === 'number' ? slot : address(slot.buffer) + slot.offset;
   writeSlot(words, offset, entry);
   slots.forEach((slot, i) => {
     writeSlot(words, offset + (i + 1) * SLOT_BYTES, value(slot));

@@ -6,8 +6,15 @@ import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
 import type { Program } from './lower.ts';
 import type { MachineProvider } from './machine-provider.ts';
-import { emitKernels, type ImageLayout, layOutImage, wordsOf, writeImage, writeSlot } from './memory-image.ts';
-import { place, type Placement } from './placement.ts';
+import {
+  emitKernels,
+  type ImageLayout,
+  layOutImage,
+  wordsOf,
+  writeImage,
+  writeSlot,
+} from './memory-image.ts';
+import { type Placement, place } from './placement.ts';
 import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-ports.ts';
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
@@ -116,7 +123,13 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
     profile: () =>
       taskMs.map((milliseconds, i): TaskProfile => {
         const task = program.tasks[i];
-        return { name: task?.name ?? '', ops: task?.ops ?? '', milliseconds, runs, flops: task?.plan.flops ?? 0 };
+        return {
+          name: task?.name ?? '',
+          ops: task?.ops ?? '',
+          milliseconds,
+          runs,
+          flops: task?.plan.flops ?? 0,
+        };
       }),
     info: {
       target: provider.target.name,

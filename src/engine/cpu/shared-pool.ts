@@ -99,7 +99,13 @@ export function createThreadPool(platform: PoolPlatform): ThreadPool {
     mayWait: platform.mayWait,
     register: (code, control, setStop, helpers): ServedCode => {
       startUpTo(helpers);
-      const entry: Registered = { id: ++lastId, code, control, setStop, helpers: Math.min(helpers, MAX_HELPERS) };
+      const entry: Registered = {
+        id: ++lastId,
+        code,
+        control,
+        setStop,
+        helpers: Math.min(helpers, MAX_HELPERS),
+      };
       registered.set(entry.id, entry);
       for (let helper = 0; helper < entry.helpers; helper++) post(helper, attachMessage(entry));
       return { summon: () => summon(entry), release: (whenLeft) => release(entry, whenLeft) };

@@ -10,12 +10,23 @@ export interface Port {
   readonly values: Float32Array;
 }
 
-export function makePort(memory: MachineMemory, name: string, shape: Shape, offset: number, count: number): Port {
+export function makePort(
+  memory: MachineMemory,
+  name: string,
+  shape: Shape,
+  offset: number,
+  count: number,
+): Port {
   const { buffer, byteOffset } = memory.view(offset, count * 4);
   return { name, shape, values: new Float32Array(buffer, byteOffset, count) };
 }
 
-function checkRecord(graph: string, what: 'input' | 'output', ports: readonly Port[], given: NamedTensors): void {
+function checkRecord(
+  graph: string,
+  what: 'input' | 'output',
+  ports: readonly Port[],
+  given: NamedTensors,
+): void {
   if (typeof given !== 'object' || given === null)
     throw new ShapeError(`graph "${graph}": ${what}s must be an object of tensors by name, found ${given}.`);
   for (const name of Object.keys(given))

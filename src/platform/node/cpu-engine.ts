@@ -1,6 +1,7 @@
 /** The CPU engine in Node: native code where the system allows it, WebAssembly otherwise, worker threads. */
-import { constrainedMemory } from 'node:process';
+
 import { totalmem } from 'node:os';
+import { constrainedMemory } from 'node:process';
 import { createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
