@@ -66,13 +66,16 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
   };
 }
 
-/** Inputs of the output's shape that it may overwrite: all, unless the chain is too long to read them in one pass. */
+/**
+ * Inputs of the output's shape that it may overwrite: all, or none where the chain takes several passes, for an
+ * input may be read again in a later one.
+ */
 export function elementwiseInPlace(links: readonly ElementwiseLink[]): readonly number[] {
   const whole = links.flatMap((link) =>
     link.kind === 'add' || link.kind === 'multiply' ? [link.input] : [],
   );
   const pointers = links.filter((link) => link.kind !== 'activation').length + 2;
-  return pointers > MOST_POINTERS ? [0] : [0, ...whole];
+  return pointers > MOST_POINTERS ? [] : [0, ...whole];
 }
 
 function splitPasses(operands: readonly Operand[]): readonly (readonly Operand[])[] {
@@ -219,8 +222,8 @@ function emitLink(
   part: Part,
   channels: number,
 ): void {
-  if (link.kind === 'activation') return emitActivation(a, link.fn, value);
-  if (pointer === undefined) return;
+  if (link.kind === 'activation') emitActivation(a, link.fn, value);
+  if (link.kind === 'activation' || pointer === undefined) return;
   const operand = a.newVec();
   if (link.kind === 'affine') {
     a.load(operand, at(pointer, part.offset + paddedChannels(channels) * 4));

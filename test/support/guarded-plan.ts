@@ -49,7 +49,7 @@ export function runGuarded(
   over?: number,
 ): Float32Array {
   const guarded = inputs.map((input) => guardedFloats(test, input.length));
-  guarded.forEach((each, i) => each.floats.set(inputs[i] ?? []));
+  for (const [i, each] of guarded.entries()) each.floats.set(inputs[i] ?? []);
   const shared = over === undefined ? undefined : guarded[over];
   const output = shared ?? guardedFloats(test, outputLength);
   const constants: GuardedFloats[] = [];

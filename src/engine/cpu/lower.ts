@@ -45,7 +45,8 @@ interface Group {
 /**
  * Graph → tasks. What is exact and free is folded: an activation, and a sum with one other value, into the
  * convolution or linear layer before them; element-wise ops into one chain; flatten and one-operand sums into
- * nothing. A fused task stands where its last node stood, so its other operands exist by then.
+ * nothing. A fused task stands where its last node stood, so its other operands exist by then. Of several values
+ * to go on from the last is taken, which is likely to be in a cache still.
  */
 export function lower(
   graph: CheckedGraph,
@@ -75,7 +76,7 @@ export function lower(
         ? group
         : undefined;
     };
-    const view = how.views.find((each) => fits(each)?.body.kind === 'convolution') ?? how.views.find(fits);
+    const view = how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
     const before = view && fits(view);
     if (before && view) {
       groups.delete(before.output);
