@@ -80,9 +80,7 @@ const binary: Readonly<Record<BinaryOp, (a: number, b: number) => number>> = {
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
   divide: (a, b) => a / b,
-  // biome-ignore lint/complexity/useMathMinMax: these differ from Math.max beside NaN and −0
   maximum: (a, b) => (a > b ? a : b),
-  // biome-ignore lint/complexity/useMathMinMax: as above
   minimum: (a, b) => (a < b ? a : b),
 };
 
