@@ -131,6 +131,8 @@ export interface MemoryInstructions {
   loadBf16(target: Vec, address: Address, count?: number): void;
   /** f32 rounded to bf16, nearest even, NaN stays NaN. Where bf16Convert is present denormals become 0. */
   storeBf16(address: Address, source: Vec, count?: number): void;
+  /** Two vectors one after the other, as `storeBf16` would. */
+  storeBf16Pair(address: Address, low: Vec, high: Vec): void;
   broadcastBf16(target: Vec, address: Address): void;
   /** A hint that a line will be read soon; never faults. */
   prefetch(address: Address): void;

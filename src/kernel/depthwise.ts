@@ -2,9 +2,10 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
 import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
-import { depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
+import { type DepthwiseStorage, depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
 import type { KernelSpec, TaskPlan, Tile } from './plan.ts';
 import { spans, wantedTiles } from './split-work.ts';
+import { storageBytes } from './storage.ts';
 import { type WindowBlock, windowAxis, windowBlocks, windowStart } from './window-blocks.ts';
 
 export interface DepthwiseTile {
@@ -39,7 +40,7 @@ export function depthwiseTiles(target: VectorTarget, task: ConvTask): readonly D
   );
 }
 
-function isDepthwise(task: ConvTask): boolean {
+export function isDepthwise(task: ConvTask): boolean {
   const { outChannels, inChannels } = convSizes(task);
   return task.geometry.groups === inChannels && outChannels === inChannels;
 }
@@ -47,20 +48,27 @@ function isDepthwise(task: ConvTask): boolean {
 /** Bound by memory: its arithmetic takes about this many times as long as that of a matrix product. */
 const SLOWNESS = 3;
 
-export function planDepthwise(target: VectorTarget, task: ConvTask, tile?: DepthwiseTile): TaskPlan {
+const f32Storage: DepthwiseStorage = { input: 'f32', output: 'f32' };
+
+export function planDepthwise(
+  target: VectorTarget,
+  task: ConvTask,
+  tile?: DepthwiseTile,
+  storage = f32Storage,
+): TaskPlan {
   const sizes = convSizes(task);
   const chosen = tile ?? depthwiseTiles(target, task)[0] ?? { rows: 1, columns: 1, keepsTaps: false };
   const strips = windowBlocks(windowAxis(task.geometry, 0, sizes.height, sizes.outHeight), chosen.rows);
   const wanted = wantedTiles(2 * sizes.macs * SLOWNESS);
   const most = Math.ceil((sizes.images * Math.ceil(sizes.outHeight / chosen.rows)) / wanted);
-  const kernels = strips.map((strip) => stripKernel(task, sizes, chosen, strip));
+  const kernels = strips.map((strip) => stripKernel(task, sizes, chosen, strip, storage));
   const tiles: Tile[] = [];
   for (let image = 0; image < sizes.images; image++)
     for (const [i, strip] of strips.entries())
       for (const { first, end } of spans(strip.repeat, Math.ceil(strip.repeat / most))) {
         const kernel = kernels[i];
         const row = strip.first + first * strip.taps.length;
-        if (kernel !== undefined) tiles.push(stripTile(task, sizes, kernel, image, row, end - first));
+        if (kernel !== undefined) tiles.push(stripTile(task, sizes, storage, kernel, image, row, end - first));
       }
   return {
     constants: [packDepthwise(task, target.lanes)],
@@ -70,9 +78,15 @@ export function planDepthwise(target: VectorTarget, task: ConvTask, tile?: Depth
   };
 }
 
-function stripKernel(task: ConvTask, sizes: ConvSizes, tile: DepthwiseTile, strip: WindowBlock): KernelSpec {
+function stripKernel(
+  task: ConvTask,
+  sizes: ConvSizes,
+  tile: DepthwiseTile,
+  strip: WindowBlock,
+  storage: DepthwiseStorage,
+): KernelSpec {
   const { kernel, stride, dilation } = task.geometry;
-  const pixel = sizes.inChannels * 4;
+  const pixel = sizes.inChannels * storageBytes(storage.input);
   const row = sizes.width * pixel;
   const vertical = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const horizontal = windowAxis(task.geometry, 1, sizes.width, sizes.outWidth);
@@ -89,10 +103,11 @@ function stripKernel(task: ConvTask, sizes: ConvSizes, tile: DepthwiseTile, stri
     kernelRowStride: dilation[0] * row,
     columnStride: stride[1] * pixel,
     rowStride: stride[0] * row,
-    outputRowStride: sizes.outWidth * pixel,
+    outputRowStride: sizes.outWidth * sizes.outChannels * storageBytes(storage.output),
     keepsTaps: tile.keepsTaps,
     residual: task.residual,
     activation: task.activation,
+    storage,
   });
 }
 
@@ -100,15 +115,17 @@ function stripKernel(task: ConvTask, sizes: ConvSizes, tile: DepthwiseTile, stri
 function stripTile(
   task: ConvTask,
   sizes: ConvSizes,
+  storage: DepthwiseStorage,
   kernel: KernelSpec,
   image: number,
   row: number,
   strips: number,
 ): Tile {
-  const pixel = sizes.inChannels * 4;
+  const pixel = sizes.inChannels * storageBytes(storage.input);
+  const outPixel = sizes.outChannels * storageBytes(storage.output);
   const vertical = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const inRow = image * sizes.height + Math.max(0, windowStart(vertical, row));
-  const output = (image * sizes.outHeight + row) * sizes.outWidth * pixel;
+  const output = (image * sizes.outHeight + row) * sizes.outWidth * outPixel;
   const slots = depthwiseSlots({
     input: { buffer: 'input0', offset: inRow * sizes.width * pixel },
     weights: { buffer: 'constant0', offset: 0 },
@@ -134,5 +151,5 @@ export const depthwiseRow: ConvRow = {
   name: 'depthwise',
   computes: 'one input and one output channel a group',
   applies: isDepthwise,
-  plan: planDepthwise,
+  plan: (target, task) => planDepthwise(target, task),
 };

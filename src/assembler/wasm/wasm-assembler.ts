@@ -329,6 +329,11 @@ export class WasmAssembler implements VectorAssembler {
     }
   }
 
+  storeBf16Pair(address: Address, low: Vec, high: Vec): void {
+    this.storeBf16(address, low);
+    this.storeBf16({ ...address, offset: address.offset + this.lanes * 2 }, high);
+  }
+
   /** Four bf16 words in the low half: x + 0x7fff + lowest kept bit, halved; NaN to 0x7fc0. */
   #pushRounded(source: Vec): void {
     const e = this.emitter;

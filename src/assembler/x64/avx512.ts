@@ -86,6 +86,17 @@ export class Avx512Assembler extends X64Assembler {
     });
   }
 
+  override storeBf16Pair(address: Address, low: Vec, high: Vec): void {
+    if (!this.has('bf16Convert')) {
+      super.storeBf16Pair(address, low, high);
+      return;
+    }
+    this.borrow((both) => {
+      this.emit(VECTOR.vcvtne2ps2bf16, both, high, low);
+      this.emit(VECTOR.vmovupsStore, both, 0, memoryAt(address));
+    });
+  }
+
   /** k1 = left compared with right. */
   #compare(left: number, right: number, code: number): void {
     this.emit(VECTOR.vcmpps, SCRATCH_MASK, left, right, { immediate: code });

@@ -124,6 +124,7 @@ const forms: Readonly<Record<keyof typeof VECTOR, string>> = {
   vpmovzxwd: 'vpmovzxwd R,m',
   vpmovdwStore: 'vpmovdw N,R',
   vcvtneps2bf16: 'vcvtneps2bf16 r,M',
+  vcvtne2ps2bf16: 'vcvtne2ps2bf16 R,V,M',
   vdpbf16ps: 'vdpbf16ps R,V,M',
   kmovw: 'kmovw K,N',
   ldtilecfg: 'ldtilecfg N',

@@ -86,6 +86,7 @@ export const VECTOR = {
   vpmovzxwd: row(x66, 2, 0x33, 'half'),
   vpmovdwStore: row(xf3, 2, 0x33, 'half', 'evex'),
   vcvtneps2bf16: row(xf3, 2, 0x72, 'full', 'evex'),
+  vcvtne2ps2bf16: row(xf2, 2, 0x72, 'full', 'evex'),
   vdpbf16ps: row(xf3, 2, 0x52, 'full', 'evex'),
   kmovw: row(none, 1, 0x90, 2, 'vex'),
   ldtilecfg: row(none, 2, 0x49, 1, 'vex'),

@@ -262,6 +262,11 @@ export abstract class X64Assembler implements VectorAssembler {
     this.shiftLeft(target, target, 16);
   }
 
+  storeBf16Pair(address: Address, low: Vec, high: Vec): void {
+    this.storeBf16(address, low);
+    this.storeBf16({ ...address, offset: address.offset + this.lanes * 2 }, high);
+  }
+
   prefetch(address: Address): void {
     this.encoder.prefetch(memoryAt(address));
   }

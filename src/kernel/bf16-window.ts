@@ -1,0 +1,112 @@
+/**
+ * How a dense convolution on bf16 memory reads its input: where windows lie contiguously they are one run of
+ * numbers a kernel row, else one a tap. Padding, f32 inputs and runs of odd length are dealt with by a copy of the
+ * input in scratch memory, so that the kernels themselves read pairs and know no borders.
+ */
+import { isUnitStride } from '../graph/geometry.ts';
+import type { ConvSizes, ConvTask } from './convolution-row.ts';
+import { convertTile } from './convert.ts';
+import type { Tile, TileStep } from './plan.ts';
+import { spans } from './split-work.ts';
+import { type StorageType, storageBytes } from './storage.ts';
+
+/** A contiguous stretch of one window. */
+export interface Run {
+  /** Bytes from the window's start. */
+  readonly offset: number;
+  /** First tap of the kernel it holds. */
+  readonly tap: number;
+}
+
+export interface WindowRead {
+  /** Where the windows are read: the task's input, or its copy. */
+  readonly buffer: 'input0' | 'scratch';
+  /** The copy's size, 0 without one. */
+  readonly copyBytes: number;
+  /** What makes the copy. */
+  readonly copy: readonly TileStep[];
+  readonly runs: readonly Run[];
+  /** Numbers in a run, rounded up to a pair, and those that are real. */
+  readonly runPairs: number;
+  readonly runNumbers: number;
+  /** All positions are lines of equal length; bytes from one position and one line to the next. */
+  readonly positions: number;
+  readonly lines: number;
+  readonly positionStride: number;
+  readonly lineStride: number;
+  /** Bytes from one picture's first window to the next one's, and lines in a picture. */
+  readonly imageStride: number;
+  readonly imageLines: number;
+}
+
+const BF16_BYTES = storageBytes('bf16');
+const COPY_ROWS_A_TILE = 32;
+
+export function windowRead(task: ConvTask, sizes: ConvSizes, input: StorageType): WindowRead {
+  const { kernel, stride, dilation, padding } = task.geometry;
+  const { images, height, width, inChannels, outHeight, outWidth } = sizes;
+  const contiguous = kernel[1] === 1 || dilation[1] === 1;
+  const runNumbers = inChannels * (contiguous ? kernel[1] : 1);
+  const odd = runNumbers % 2;
+  const copied = input !== 'bf16' || odd > 0 || padding.some((n) => n > 0);
+  const [top = 0, left = 0, bottom = 0, right = 0] = copied ? padding : [];
+  const pixel = inChannels * BF16_BYTES;
+  const rowBytes = (left + width + right + (copied ? odd : 0)) * pixel;
+  const imageBytes = (top + height + bottom) * rowBytes;
+  const runs: Run[] = [];
+  for (let i = 0; i < kernel[0]; i++)
+    for (let j = 0; j < (contiguous ? 1 : kernel[1]); j++)
+      runs.push({ offset: i * dilation[0] * rowBytes + j * dilation[1] * pixel, tap: i * kernel[1] + j });
+  const point = kernel[0] === 1 && kernel[1] === 1 && isUnitStride(task.geometry) && !copied;
+  return {
+    buffer: copied ? 'scratch' : 'input0',
+    copyBytes: copied ? images * imageBytes : 0,
+    copy: copied ? [copyTiles(sizes, input, { top, left, bottom, right: right + odd })] : [],
+    runs,
+    runPairs: Math.ceil(runNumbers / 2),
+    runNumbers,
+    positions: point ? images * height * width : outWidth,
+    lines: point ? 1 : images * outHeight,
+    positionStride: stride[1] * pixel,
+    lineStride: stride[0] * rowBytes,
+    imageStride: imageBytes,
+    imageLines: point ? 1 : outHeight,
+  };
+}
+
+interface Margins {
+  readonly top: number;
+  readonly left: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
+function copyTiles(
+  { images, height, width, inChannels }: ConvSizes,
+  from: StorageType,
+  { top, left, bottom, right }: Margins,
+): TileStep {
+  const tiles: Tile[] = [];
+  const numbers = (left + width + right) * inChannels;
+  const rowBytes = numbers * BF16_BYTES;
+  const zeros = { from, to: 'bf16', before: numbers, copied: 0, after: 0 } as const;
+  const row = {
+    from,
+    to: 'bf16',
+    before: left * inChannels,
+    copied: width * inChannels,
+    after: right * inChannels,
+  } as const;
+  for (let image = 0; image < images; image++) {
+    const output = image * (top + height + bottom) * rowBytes;
+    const source = { buffer: 'input0', offset: 0 } as const;
+    const at = (line: number) => ({ buffer: 'scratch', offset: output + line * rowBytes }) as const;
+    if (top > 0) tiles.push(convertTile(zeros, source, at(0), top));
+    for (const { first, end } of spans(height, Math.ceil(height / COPY_ROWS_A_TILE))) {
+      const offset = (image * height + first) * width * inChannels * storageBytes(from);
+      tiles.push(convertTile(row, { buffer: 'input0', offset }, at(top + first), end - first));
+    }
+    if (bottom > 0) tiles.push(convertTile(zeros, source, at(top + height), bottom));
+  }
+  return tiles;
+}
