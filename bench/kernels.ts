@@ -2,34 +2,38 @@
  * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
  * so that weights and activations come from the caches they would come from.
  *
- *     node dist/bench/kernels.js [s0…s4] [avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *     node dist/bench/kernels.js [s0…s4] [bf16|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
-import { at, type TargetName } from '../src/assembler/vector-assembler.ts';
+import { at, type TargetName, type VectorTarget } from '../src/assembler/vector-assembler.ts';
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { activations } from '../src/graph/activations.ts';
+import { bf16Row, planBf16Convolution } from '../src/kernel/bf16-convolution.ts';
+import type { ConvStorage } from '../src/kernel/bf16-row.ts';
 import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
 import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
 import type { TaskPlan } from '../src/kernel/plan.ts';
+import type { StorageType } from '../src/kernel/storage.ts';
 import { mobileOneConfig, variantNames } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
 import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
+import { bfloat16ToNumber } from '../src/tensor/half.ts';
 import { createRandom, type Random } from '../src/tensor/random.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
 
 async function machineFor(name: string): Promise<Machine> {
-  if (name === 'avx512' || name === 'avx2') {
+  if (name === 'bf16' || name === 'avx512' || name === 'avx2') {
     const support = await nativeSupport();
     if (!support.available) throw new EngineError(`bench: no native code here: ${support.reason}`);
-    return createNativeMachine(support, { target: name });
+    return createNativeMachine(support, { target: name === 'bf16' ? 'avx512' : name });
   }
   const features = nodeWasmFeatures();
   const relaxed = name === 'wasm-relaxed';
   if (!relaxed && name !== 'wasm')
-    throw new UsageError(`bench: expected target avx512, avx2, wasm or wasm-relaxed, found "${name}".`);
+    throw new UsageError(`bench: expected target bf16, avx512, avx2, wasm or wasm-relaxed, found "${name}".`);
   if (relaxed && !features.relaxedSimd) throw new EngineError('bench: this runtime lacks relaxed SIMD');
   return createWasmMachine({ relaxed, shared: false });
 }
@@ -67,7 +71,8 @@ function peakPlan(target: TargetName, lanes: number): TaskPlan {
   };
 }
 
-interface Timed extends ConvLayer {
+interface Timed extends StoredLayer {
+  readonly row: string;
   readonly plan: RunnablePlan;
   readonly ms: number[];
 }
@@ -82,8 +87,34 @@ const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
   return new Float32Array(bytes.buffer, bytes.byteOffset, length);
 };
 
+const plainStorage: ConvStorage = { input: 'f32', output: 'f32' };
+
+function planLayer(target: VectorTarget, { task, storage }: StoredLayer): TaskPlan {
+  if (storage === plainStorage) return planConvolution(target, task);
+  const plan = planBf16Convolution(target, task, storage);
+  if (plan === undefined) throw new EngineError('bench: the processor lacks AMX for bf16');
+  return plan;
+}
+
+const rowName = (target: VectorTarget, { task, storage }: StoredLayer): string =>
+  storage === plainStorage ? convolutionRow(task).name : (bf16Row(target, task)?.name ?? '');
+
+interface StoredLayer extends ConvLayer {
+  readonly storage: ConvStorage;
+}
+
+/** f32 at the ends of the net, bf16 between. */
+function stored(layers: readonly ConvLayer[], bf16: boolean): readonly StoredLayer[] {
+  return layers.map((layer, i) => ({
+    ...layer,
+    storage: bf16
+      ? { input: i === 0 ? 'f32' : 'bf16', output: i === layers.length - 1 ? 'f32' : 'bf16' }
+      : plainStorage,
+  }));
+}
+
 /** Loads every layer; each reads what the one before wrote, in a few buffers that take turns. */
-function loadLayers(machine: Machine, layers: readonly ConvLayer[], random: Random): readonly Timed[] {
+function loadLayers(machine: Machine, layers: readonly StoredLayer[], random: Random): readonly Timed[] {
   const most = Math.max(
     ...layers.flatMap(({ task }) => [task.input.reduce((a, b) => a * b, 4), outputSize(task) * 4]),
   );
@@ -92,20 +123,26 @@ function loadLayers(machine: Machine, layers: readonly ConvLayer[], random: Rand
     const [input, output] = [buffers[i % 3], buffers[(i + 1) % 3]];
     if (input === undefined || output === undefined) throw new EngineError('bench: no buffers');
     const places = { inputs: [area(input)], output: area(output) };
-    const plan = loadPlan(machine, planConvolution(machine.target, layer.task), places);
-    const x = floatsOf(
-      input,
-      layer.task.input.reduce((a, b) => a * b, 1),
-    );
-    if (i === 0) for (const at of x.keys()) x[at] = random.normal();
+    const plan = loadPlan(machine, planLayer(machine.target, layer), places);
+    const numbers = layer.task.input.reduce((a, b) => a * b, 1);
+    const given = floatsOf(input, numbers);
+    if (i === 0) for (const at of given.keys()) given[at] = random.normal();
+    const x = numbersOf(input, layer.storage.input, numbers);
     plan.run();
-    checkSamples(layer, x, floatsOf(output, outputSize(layer.task)), random);
-    return { ...layer, plan, ms: [] };
+    checkSamples(layer, x, numbersOf(output, layer.storage.output, outputSize(layer.task)), random);
+    return { ...layer, row: rowName(machine.target, layer), plan, ms: [] };
   });
 }
 
+/** A copy of what a buffer holds, as f32. */
+function numbersOf(memory: MachineMemory, type: StorageType, length: number): Float32Array {
+  if (type === 'f32') return floatsOf(memory, length).slice();
+  const { buffer, byteOffset } = memory.view(0, length * 2);
+  return Float32Array.from(new Uint16Array(buffer, byteOffset, length), bfloat16ToNumber);
+}
+
 /** A few hundred outputs against sums in f64. @throws EngineError where one is wrong */
-function checkSamples(layer: ConvLayer, x: Float32Array, y: Float32Array, random: Random): void {
+function checkSamples(layer: StoredLayer, x: Float32Array, y: Float32Array, random: Random): void {
   const { task } = layer;
   const { height, width, inChannels, outHeight, outWidth, outChannels, groupChannels } = convSizes(task);
   const { kernel, stride, dilation, padding, groups } = task.geometry;
@@ -131,7 +168,8 @@ function checkSamples(layer: ConvLayer, x: Float32Array, y: Float32Array, random
       }
     const expected = task.activation === null ? sum : activations[task.activation].value(sum);
     const found = y[index] ?? Number.NaN;
-    if (!(Math.abs(found - expected) <= 1e-4 * (1 + Math.abs(expected))))
+    const tolerance = layer.storage === plainStorage ? 1e-4 : 2e-2;
+    if (!(Math.abs(found - expected) <= tolerance * (1 + Math.abs(expected))))
       throw new EngineError(`bench: ${layer.name} output ${index} is ${found}, expected ${expected}`);
   }
 }
@@ -160,11 +198,10 @@ function report(layers: readonly Timed[], peak: number, totals: readonly number[
     if (first === undefined) continue;
     sum += ms;
     const share = ((100 * rate) / peak).toFixed(0);
-    const row = convolutionRow(first.task).name;
     console.log(
       column([
         shape,
-        row,
+        first.row,
         same.length,
         first.plan.tiles,
         ((1e3 * ms) / same.length).toFixed(1),
@@ -197,7 +234,7 @@ async function main([
   const graph = buildMobileOne(mobileOneConfig(variant), { form: 'deploy' });
   const layers = convLayers(graph, random).filter(({ shape }) => shape.includes(filter));
   const machine = await machineFor(targetName);
-  const loaded = loadLayers(machine, layers, random);
+  const loaded = loadLayers(machine, stored(layers, targetName === 'bf16'), random);
   const nothing = area(machine.allocate(64));
   const flat = peakPlan(machine.target.name, machine.target.lanes);
   const peak = loadPlan(machine, flat, { inputs: [], output: nothing });
@@ -214,9 +251,7 @@ async function main([
     }
     totals.push(total);
   }
-  console.log(
-    `mobileone-${variant}, 224 px, batch 1, ${machine.target.name}, 1 thread, Node ${process.version}`,
-  );
+  console.log(`mobileone-${variant}, 224 px, batch 1, ${targetName}, 1 thread, Node ${process.version}`);
   report(loaded, flat.flops / percentile(peaks, 0.1) / 1e6, totals);
 }
 

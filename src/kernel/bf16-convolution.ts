@@ -1,6 +1,6 @@
 /** Convolutions on bf16 memory: which kernel computes which. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { type Bf16Row, type ConvStorage } from './bf16-row.ts';
+import type { Bf16Row, ConvStorage } from './bf16-row.ts';
 import { tilesRow } from './bf16-tiles.ts';
 import { type ConvTask, convSizes } from './convolution-row.ts';
 import { isDepthwise, planDepthwise } from './depthwise.ts';

@@ -9,7 +9,16 @@
  * block's input stays in the nearest cache. All chunks have one width, as tiles are configured once: where that
  * does not divide a run, the last chunk overlaps the one before and its weights are 0 there.
  */
-import { at, atIndex, type Int, type Tile, type TileInstructions, type TileShape, type Vec, type VectorAssembler } from '../assembler/vector-assembler.ts';
+import {
+  at,
+  atIndex,
+  type Int,
+  type Tile,
+  type TileInstructions,
+  type TileShape,
+  type Vec,
+  type VectorAssembler,
+} from '../assembler/vector-assembler.ts';
 import { EngineError } from '../errors.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
@@ -45,7 +54,16 @@ export interface TileSpec {
   readonly activation: ActivationName | null;
 }
 
-const SLOT = { input: 1, weights: 2, output: 3, residual: 4, scratch: 5, lines: 6, blocks: 7, panels: 8 } as const;
+const SLOT = {
+  input: 1,
+  weights: 2,
+  output: 3,
+  residual: 4,
+  scratch: 5,
+  lines: 6,
+  blocks: 7,
+  panels: 8,
+} as const;
 
 export interface TileRecord {
   readonly input: Slot;
@@ -115,7 +133,9 @@ function blockRows(positions: number): readonly number[] {
 function emitTiles(a: VectorAssembler, spec: TileSpec): void {
   const { tiles } = a;
   if (tiles === undefined)
-    throw new EngineError(`bf16 tiles: target ${a.target.name} has no tile registers here`, { target: a.target.name });
+    throw new EngineError(`bf16 tiles: target ${a.target.name} has no tile registers here`, {
+      target: a.target.name,
+    });
   const rows = blockRows(spec.positions);
   const line = { input: a.slot(SLOT.input), output: a.slot(SLOT.output) };
   const context: Context = {
@@ -178,7 +198,12 @@ function emitPanel(context: Context, columns: readonly number[]): void {
       tiles.load(inputTile(r), input, context.inputStride, r * (rows[0] ?? 0) * spec.positionStride + offset);
       for (const c of columns.keys()) {
         if (r === 0)
-          tiles.load(weightTile(c), weights, context.lineBytes, first + (i * columns.length + c) * weightBytes);
+          tiles.load(
+            weightTile(c),
+            weights,
+            context.lineBytes,
+            first + (i * columns.length + c) * weightBytes,
+          );
         tiles.dotBf16(sumTile(r, c), inputTile(r), weightTile(c));
       }
     }
@@ -188,7 +213,8 @@ function emitPanel(context: Context, columns: readonly number[]): void {
       tiles.store(sumTile(r, c), scratch, context.lineBytes, sumTile(r, c) * TILE_BYTES);
   let position = 0;
   for (const [r, height] of rows.entries())
-    for (let i = 0; i < height; i++) emitRow(context, columns, position++, r * 2 * TILE_BYTES + i * ROW_BYTES);
+    for (let i = 0; i < height; i++)
+      emitRow(context, columns, position++, r * 2 * TILE_BYTES + i * ROW_BYTES);
   a.addInt(weights, first + spec.chunks.length * columns.length * weightBytes);
 }
 

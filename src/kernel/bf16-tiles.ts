@@ -1,9 +1,15 @@
 /** Dense convolutions and linear layers on bf16 memory as matrix products on AMX tiles. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { numberToBfloat16 } from '../tensor/half.ts';
-import { TILE_COLUMNS, TILE_SCRATCH_BYTES, type TileSpec, tileKernel, tileSlots } from './bf16-tile-kernel.ts';
-import { type WindowRead, windowRead } from './bf16-window.ts';
 import type { Bf16Row, ConvStorage } from './bf16-row.ts';
+import {
+  TILE_COLUMNS,
+  TILE_SCRATCH_BYTES,
+  type TileSpec,
+  tileKernel,
+  tileSlots,
+} from './bf16-tile-kernel.ts';
+import { type WindowRead, windowRead } from './bf16-window.ts';
 import { type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import { type Span, spans } from './split-work.ts';
@@ -81,7 +87,8 @@ function sharesOf(read: WindowRead, panels: number, wanted: number): Share[] {
     };
     const images = read.lines / read.imageLines;
     for (let image = 0; image < images; image++)
-      if (read.imageLines === 1) for (const { first, end } of spans(blocks, parts)) add(image, 0, 1, first, end - first);
+      if (read.imageLines === 1)
+        for (const { first, end } of spans(blocks, parts)) add(image, 0, 1, first, end - first);
       else
         for (const { first, end } of spans(read.imageLines, Math.ceil(parts / images)))
           add(image, first, end - first, 0, blocks);
@@ -116,9 +123,12 @@ function planTiles(_: VectorTarget, task: ConvTask, storage: ConvStorage): TaskP
       activation: task.activation,
     };
     const line = share.image * read.imageLines + share.firstLine;
-    const output = (line * read.positions + share.firstPosition) * outputStride + share.panels.first * panelOutput;
+    const output =
+      (line * read.positions + share.firstPosition) * outputStride + share.panels.first * panelOutput;
     const input =
-      share.image * read.imageStride + share.firstLine * read.lineStride + share.firstPosition * read.positionStride;
+      share.image * read.imageStride +
+      share.firstLine * read.lineStride +
+      share.firstPosition * read.positionStride;
     const slots = tileSlots({
       input: { buffer: read.buffer, offset: input },
       weights: { buffer: 'constant0', offset: share.panels.first * panelWeights },

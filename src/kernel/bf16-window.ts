@@ -4,8 +4,8 @@
  * input in scratch memory, so that the kernels themselves read pairs and know no borders.
  */
 import { isUnitStride } from '../graph/geometry.ts';
-import type { ConvSizes, ConvTask } from './convolution-row.ts';
 import { convertTile } from './convert.ts';
+import type { ConvSizes, ConvTask } from './convolution-row.ts';
 import type { Tile, TileStep } from './plan.ts';
 import { spans } from './split-work.ts';
 import { type StorageType, storageBytes } from './storage.ts';

@@ -2,7 +2,7 @@
 import { at, type Int, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
 import type { BufferName, KernelSpec, Tile } from './plan.ts';
-import { type StorageType, storageBytes, storeAs, loadAs } from './storage.ts';
+import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
 import { shares } from './vector-span.ts';
 
 export interface ConvertSpec {
@@ -92,7 +92,13 @@ function emitCopy(a: VectorAssembler, spec: ConvertSpec, source: Int, output: In
   if (rest > 0) emitVectors(a, spec, source, output, rest);
 }
 
-function emitVectors(a: VectorAssembler, { from, to }: ConvertSpec, source: Int, output: Int, count: number): void {
+function emitVectors(
+  a: VectorAssembler,
+  { from, to }: ConvertSpec,
+  source: Int,
+  output: Int,
+  count: number,
+): void {
   const [low, high] = [a.newVec(), a.newVec()];
   const { lanes } = a;
   for (let i = 0; i < count; i += 2 * lanes) {

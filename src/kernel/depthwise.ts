@@ -68,7 +68,8 @@ export function planDepthwise(
       for (const { first, end } of spans(strip.repeat, Math.ceil(strip.repeat / most))) {
         const kernel = kernels[i];
         const row = strip.first + first * strip.taps.length;
-        if (kernel !== undefined) tiles.push(stripTile(task, sizes, storage, kernel, image, row, end - first));
+        if (kernel !== undefined)
+          tiles.push(stripTile(task, sizes, storage, kernel, image, row, end - first));
       }
   return {
     constants: [packDepthwise(task, target.lanes)],
