@@ -9,6 +9,7 @@ import type { ActivationName } from '../graph/activations.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
 import type { BufferName, KernelSpec, Slot, TaskPlan, Tile, TileStep } from './plan.ts';
+import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
 import { overRow, type Part, partAt, shares } from './vector-span.ts';
 
 /**
@@ -24,6 +25,8 @@ export type ElementwiseLink =
 export interface ElementwiseTask {
   readonly shape: Shape;
   readonly links: readonly ElementwiseLink[];
+  /** Of all inputs and the output; default f32. Scales and shifts are f32 always. */
+  readonly storage?: StorageType;
 }
 
 /** f32 a tile writes: small enough for the first cache, large enough that starting it costs nothing. */
@@ -58,10 +61,11 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
     return { link, source: link.kind === 'gate' ? 'channel' : 'element', buffer: `input${link.input}` };
   });
   const passes = splitPasses(operands);
+  const { shape, storage = 'f32' } = task;
   return {
     constants,
     scratchBytes: 0,
-    steps: passes.map((pass, i) => planPass(target, task.shape, pass, i === 0 ? 'input0' : 'output')),
+    steps: passes.map((pass, i) => planPass(target, shape, storage, pass, i === 0 ? 'input0' : 'output')),
     flops: elementCount(task.shape) * task.links.length,
   };
 }
@@ -105,6 +109,7 @@ const paddedChannels = (channels: number): number => Math.ceil(channels / 16) * 
 function planPass(
   target: VectorTarget,
   shape: Shape,
+  storage: StorageType,
   operands: readonly Operand[],
   source: BufferName,
 ): TileStep {
@@ -113,7 +118,7 @@ function planPass(
   const channels = shape.at(-1) ?? 1;
   if (!byChannel)
     return shares(total, TILE_ELEMENTS).map(({ start, count }) =>
-      tile(target, operands, source, { rows: 1, channels: count }, start, 0),
+      tile(target, storage, operands, source, { rows: 1, channels: count }, start, 0),
     );
   const images = shape[0] ?? 1;
   const rows = total / images / channels;
@@ -123,6 +128,7 @@ function planPass(
       tiles.push(
         tile(
           target,
+          storage,
           operands,
           source,
           { rows: count, channels },
@@ -135,34 +141,46 @@ function planPass(
 
 function tile(
   target: VectorTarget,
+  storage: StorageType,
   operands: readonly Operand[],
   source: BufferName,
   extent: Extent,
   element: number,
   gateElement: number,
 ): Tile {
+  const bytes = storageBytes(storage);
   const slots: Slot[] = [
-    { buffer: source, offset: element * 4 },
-    { buffer: 'output', offset: element * 4 },
+    { buffer: source, offset: element * bytes },
+    { buffer: 'output', offset: element * bytes },
   ];
   for (const { link, source: from, buffer } of operands) {
     if (from === 'none') continue;
     const offset = from === 'element' ? element : link.kind === 'gate' ? gateElement : 0;
-    slots.push({ buffer, offset: offset * 4 });
+    slots.push({ buffer, offset: offset * bytes });
   }
-  return { kernel: kernelOf(target, operands, extent), slots };
+  return { kernel: kernelOf(target, storage, operands, extent), slots };
 }
 
-function kernelOf(target: VectorTarget, operands: readonly Operand[], extent: Extent): KernelSpec {
+function kernelOf(
+  target: VectorTarget,
+  storage: StorageType,
+  operands: readonly Operand[],
+  extent: Extent,
+): KernelSpec {
   const links = operands.map(({ link }) => (link.kind === 'activation' ? link.fn : link.kind));
   return {
-    name: `f32_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
-    generate: (a) => generate(a, operands, extent),
+    name: `${storage}_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
+    generate: (a) => generate(a, storage, operands, extent),
   };
 }
 
 /** Channels outside, rows inside, so that gates and their like stay in the first cache. */
-function generate(a: VectorAssembler, operands: readonly Operand[], { rows, channels }: Extent): void {
+function generate(
+  a: VectorAssembler,
+  storage: StorageType,
+  operands: readonly Operand[],
+  { rows, channels }: Extent,
+): void {
   let slot = 1;
   const source = a.slot(slot++);
   const output = a.slot(slot++);
@@ -171,18 +189,29 @@ function generate(a: VectorAssembler, operands: readonly Operand[], { rows, chan
     pointers.filter((pointer, i): pointer is Int => pointer !== undefined && operands[i]?.source === wanted);
   const elements = [source, output, ...walking('element')];
   const all = [...elements, ...walking('channel')];
-  overRow(a, channels, VECTORS, all, (parts) => {
-    const body = (): void => emitLinks(a, operands, pointers, { source, output, parts, channels });
-    if (rows === 1) return body();
-    a.loop(rows, () => {
-      body();
-      for (const pointer of elements) a.addInt(pointer, channels * 4);
-    });
-    for (const pointer of elements) a.addInt(pointer, -rows * channels * 4);
-  });
+  const bytes = storageBytes(storage);
+  const affine = pointers.filter((_, i) => operands[i]?.link.kind === 'affine');
+  const typeOf = (pointer: Int): StorageType => (affine.includes(pointer) ? 'f32' : storage);
+  overRow(
+    a,
+    channels,
+    VECTORS,
+    all,
+    (parts) => {
+      const body = (): void => emitLinks(a, operands, pointers, { storage, source, output, parts, channels });
+      if (rows === 1) return body();
+      a.loop(rows, () => {
+        body();
+        for (const pointer of elements) a.addInt(pointer, channels * bytes);
+      });
+      for (const pointer of elements) a.addInt(pointer, -rows * channels * bytes);
+    },
+    typeOf,
+  );
 }
 
 interface Span {
+  readonly storage: StorageType;
   readonly source: Int;
   readonly output: Int;
   readonly parts: readonly Part[];
@@ -193,29 +222,30 @@ function emitLinks(
   a: VectorAssembler,
   operands: readonly Operand[],
   pointers: readonly (Int | undefined)[],
-  { source, output, parts, channels }: Span,
+  { storage, source, output, parts, channels }: Span,
 ): void {
   const values = parts.map((part) => {
     const value = a.newVec();
-    a.load(value, partAt(source, part), part.lanes);
+    loadAs(a, storage, value, partAt(source, part, storage), part.lanes);
     return value;
   });
   operands.forEach(({ link }, i) => {
     const pointer = pointers[i];
     parts.forEach((part, j) => {
       const value = values[j];
-      if (value !== undefined) emitLink(a, link, value, pointer, part, channels);
+      if (value !== undefined) emitLink(a, storage, link, value, pointer, part, channels);
     });
   });
   parts.forEach((part, j) => {
     const value = values[j];
-    if (value !== undefined) a.store(partAt(output, part), value, part.lanes);
+    if (value !== undefined) storeAs(a, storage, partAt(output, part, storage), value, part.lanes);
   });
   a.freeVec(...values);
 }
 
 function emitLink(
   a: VectorAssembler,
+  storage: StorageType,
   link: ElementwiseLink,
   value: Vec,
   pointer: Int | undefined,
@@ -230,7 +260,7 @@ function emitLink(
     a.fma(operand, value, partAt(pointer, part));
     a.move(value, operand);
   } else {
-    a.load(operand, partAt(pointer, part), part.lanes);
+    loadAs(a, storage, operand, partAt(pointer, part, storage), part.lanes);
     a.binary(link.kind === 'add' ? 'add' : 'multiply', value, value, operand);
   }
   a.freeVec(operand);

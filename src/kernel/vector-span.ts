@@ -1,7 +1,8 @@
 import type { Address, Int, VectorAssembler } from '../assembler/vector-assembler.ts';
 import { at } from '../assembler/vector-assembler.ts';
+import { type StorageType, storageBytes } from './storage.ts';
 
-/** Where one vector of a row lies: bytes from the row's pointer, and how many lanes of it are meant. */
+/** Where one vector of a row lies: bytes of f32 from the row's pointer, and how many lanes of it are meant. */
 export interface Part {
   readonly offset: number;
   readonly lanes: number;
@@ -15,12 +16,12 @@ export function partsOf(count: number, lanes: number): readonly Part[] {
   }));
 }
 
-export function partAt(pointer: Int, part: Part): Address {
-  return at(pointer, part.offset);
+export function partAt(pointer: Int, part: Part, type: StorageType = 'f32'): Address {
+  return at(pointer, (part.offset / 4) * storageBytes(type));
 }
 
 /**
- * Walks a row of `count` f32 in groups of `unroll` vectors: an emitted loop over whole groups, which moves the
+ * Walks a row of `count` numbers in groups of `unroll` vectors: an emitted loop over whole groups, which moves the
  * pointers along, then what is left. The pointers end where they began.
  */
 export function overRow(
@@ -29,20 +30,21 @@ export function overRow(
   unroll: number,
   pointers: readonly Int[],
   body: (parts: readonly Part[]) => void,
+  typeOf: (pointer: Int) => StorageType = () => 'f32',
 ): void {
   const group = unroll * a.lanes;
   const groups = Math.floor(count / group);
   const whole = partsOf(group, a.lanes);
-  const move = (bytes: number): void => {
-    for (const pointer of pointers) a.addInt(pointer, bytes);
+  const move = (numbers: number): void => {
+    for (const pointer of pointers) a.addInt(pointer, numbers * storageBytes(typeOf(pointer)));
   };
   a.loop(groups, () => {
     body(whole);
-    move(group * 4);
+    move(group);
   });
   const rest = count - groups * group;
   if (rest > 0) body(partsOf(rest, a.lanes));
-  if (groups > 0) move(-groups * group * 4);
+  if (groups > 0) move(-groups * group);
 }
 
 /** Equal shares of `total`, none larger than `most`: what each tile of a row of work gets. */

@@ -1,5 +1,6 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
+import type { StorageType } from '../../kernel/storage.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
 import type { CompileOptions, Engine, Session } from '../engine.ts';
@@ -34,11 +35,11 @@ function compile(
   options: CompileOptions = {},
 ): Session {
   const provider = chooseMachine(machines, options.target);
-  checkPrecision(options.precision ?? 'f32');
+  const precision = checkPrecision(options.precision ?? 'f32', provider);
   const wanted = checkThreads(options.threads ?? 'auto', pool);
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
-  const program = lower(graph, parameters, provider.target);
+  const program = lower(graph, parameters, provider.target, precision);
   const threads = pool && provider.canShare ? wanted : 1;
   return createSession({
     graph,
@@ -63,12 +64,19 @@ function chooseMachine(machines: readonly MachineProvider[], wanted: string | un
   );
 }
 
-function checkPrecision(precision: string): void {
-  if (precision !== 'f32')
+function checkPrecision(precision: string, { target }: MachineProvider): StorageType {
+  const { features } = target;
+  if (precision === 'bf16' && !features.has('tiles') && !features.has('bf16Dot'))
     throw new EngineError(
-      `engine cpu: precision must be "f32", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
+      `engine cpu: precision "bf16" needs native code on a processor with AMX-BF16 or AVX512-BF16; target ${target.name} has neither here. Use precision "f32".`,
+      { precision, target: target.name },
+    );
+  if (precision !== 'f32' && precision !== 'bf16')
+    throw new EngineError(
+      `engine cpu: precision must be "f32" or "bf16", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
       { precision },
     );
+  return precision;
 }
 
 function checkThreads(threads: number | 'auto', pool: ThreadPool | undefined): number {

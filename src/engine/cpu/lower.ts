@@ -1,10 +1,13 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import { planBf16Convolution } from '../../kernel/bf16-convolution.ts';
 import { type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
+import { onF32, type StoredOperand, type StoredOperands } from '../../kernel/on-f32.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
-import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import type { StorageType } from '../../kernel/storage.ts';
+import { elementCount, type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { type ChainLink, type ChainView, type Lowered, lowerNode } from './lower-rules.ts';
 
 /** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
@@ -24,6 +27,8 @@ export interface Program {
   readonly tasks: readonly Task[];
   /** The value whose memory a value shares: itself, or what it is another view of. */
   readonly storage: (value: ValueId) => ValueId;
+  /** What a value's memory holds. */
+  readonly typeOf: (value: ValueId) => StorageType;
 }
 
 type Convolution = Extract<Lowered, { kind: 'convolution' }>;
@@ -52,6 +57,7 @@ export function lower(
   graph: CheckedGraph,
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
+  precision: StorageType = 'f32',
 ): Program {
   const lowered = graph.nodes.map((node) => lowerNode(node, { graph, parameters }));
   const storage = aliases(graph, lowered);
@@ -76,7 +82,8 @@ export function lower(
         ? group
         : undefined;
     };
-    const view = how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
+    const view =
+      how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
     const before = view && fits(view);
     if (before && view) {
       groups.delete(before.output);
@@ -89,7 +96,28 @@ export function lower(
     const body: Body = { kind: 'chain', source: own.source };
     groups.set(output, { body, links: own.links, nodes: [node], shape, output });
   });
-  return { tasks: [...groups.values()].map((group) => makeTask(group, target, storage)), storage };
+  const typeOf = storageTypes(graph, storage, precision);
+  const counts = (value: ValueId): StoredOperand => ({
+    type: typeOf(value),
+    count: elementCount(valueAt(graph, value).shape),
+  });
+  const context: TaskContext = { target, storage, precision, operand: counts };
+  return { tasks: [...groups.values()].map((group) => makeTask(group, context)), storage, typeOf };
+}
+
+/** What is handed over at the ends of the net is f32: inputs, outputs and parameters. */
+function storageTypes(
+  graph: CheckedGraph,
+  storage: (value: ValueId) => ValueId,
+  precision: StorageType,
+): (value: ValueId) => StorageType {
+  const ends = [
+    ...graph.inputs,
+    ...graph.parameters.map(({ value }) => value),
+    ...graph.outputs.map(({ value }) => value),
+  ];
+  const f32 = new Set(ends.map(storage));
+  return (value) => (f32.has(storage(value)) ? 'f32' : precision);
 }
 
 function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {
@@ -127,22 +155,67 @@ function accepts(group: Group, more: readonly ChainLink[]): boolean {
   return ['add', 'activation', 'add,activation'].includes(kinds);
 }
 
-function makeTask(group: Group, target: VectorTarget, storage: (value: ValueId) => ValueId): Task {
+interface TaskContext {
+  readonly target: VectorTarget;
+  readonly storage: (value: ValueId) => ValueId;
+  readonly precision: StorageType;
+  readonly operand: (value: ValueId) => StoredOperand;
+}
+
+function makeTask(group: Group, { target, storage, precision, operand }: TaskContext): Task {
   const { nodes, output } = group;
   const name = nodes.at(-1)?.name ?? '';
   const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
   const operands = group.links.flatMap((link) => ('operand' in link ? [link.operand] : []));
-  const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: readonly number[]): Task => {
+  /** A kernel for f32 memory does for bf16 memory too, with copies around it. */
+  const make = (
+    sources: readonly ValueId[],
+    f32: () => TaskPlan,
+    bf16: (stored: StoredOperands) => TaskPlan | undefined,
+    inPlace: readonly number[],
+  ): Task => {
     const inputs = sources.map(storage);
+    const stored = { inputs: inputs.map(operand), output: operand(output) };
+    const plan = precision === 'f32' ? f32 : () => bf16(stored) ?? onF32(f32(), stored);
     return { name, ops, inputs, output, plan: planOf(ops, name, plan), inPlace };
   };
   const { body } = group;
-  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), []);
-  if (body.kind === 'convolution')
-    return make([body.source, ...operands], () => planConvolution(target, convTask(body, group.links)), []);
+  if (body.kind === 'whole')
+    return make(
+      body.sources,
+      () => body.plan(target, 'f32'),
+      (stored) => (body.bf16 && isAllBf16(stored) ? body.plan(target, 'bf16') : undefined),
+      [],
+    );
+  if (body.kind === 'convolution') {
+    const task = convTask(body, group.links);
+    return make(
+      [body.source, ...operands],
+      () => planConvolution(target, task),
+      (stored) => bf16Convolution(target, task, stored),
+      [],
+    );
+  }
   const links = numbered(group.links);
   const task = { shape: group.shape, links };
-  return make([body.source, ...operands], () => planElementwise(target, task), elementwiseInPlace(links));
+  return make(
+    [body.source, ...operands],
+    () => planElementwise(target, task),
+    (stored) => (isAllBf16(stored) ? planElementwise(target, { ...task, storage: 'bf16' }) : undefined),
+    elementwiseInPlace(links),
+  );
+}
+
+const isAllBf16 = ({ inputs, output }: StoredOperands): boolean =>
+  [...inputs, output].every(({ type }) => type === 'bf16');
+
+function bf16Convolution(
+  target: VectorTarget,
+  task: ConvTask,
+  { inputs: [input, residual], output }: StoredOperands,
+): TaskPlan | undefined {
+  if (input === undefined || (residual !== undefined && residual.type !== output.type)) return undefined;
+  return planBf16Convolution(target, task, { input: input.type, output: output.type });
 }
 
 /** Operands become the task's inputs 1, 2, … */

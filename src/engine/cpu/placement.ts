@@ -1,9 +1,8 @@
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { storageBytes } from '../../kernel/storage.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { type Arena, type Lifetime, layOut } from './arena.ts';
 import type { Program } from './lower.ts';
-
-const F32_BYTES = 4;
 
 /** Where tensors between tasks live. */
 export interface Placement {
@@ -34,7 +33,8 @@ export function place(
 ): Placement {
   const last = lastUses(graph, program);
   const buffers = new Map<ValueId, Buffer>();
-  const bytesOf = (value: ValueId): number => elementCount(valueAt(graph, value).shape) * F32_BYTES;
+  const bytesOf = (value: ValueId): number =>
+    elementCount(valueAt(graph, value).shape) * storageBytes(program.typeOf(value));
   for (const value of graph.inputs)
     buffers.set(value, { values: [value], bytes: bytesOf(value), first: -1, last: last.get(value) ?? -1 });
   program.tasks.forEach(({ inputs, output, inPlace }, index) => {
