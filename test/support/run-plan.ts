@@ -50,6 +50,7 @@ export function loadPlan(
     return place;
   });
   const scratch = area(allocate(plan.scratchBytes));
+  scratch.view.fill(0xff); // NaN in any type: nothing may count on what scratch memory holds
   const slotValue = (slot: Slot): number => {
     if (typeof slot === 'number') return slot;
     const base =
