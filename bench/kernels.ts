@@ -9,12 +9,17 @@ import { at, type TargetName, type VectorTarget } from '../src/assembler/vector-
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { activations } from '../src/graph/activations.ts';
-import { bf16Row, planBf16Convolution } from '../src/kernel/bf16-convolution.ts';
-import type { ConvStorage } from '../src/kernel/bf16-row.ts';
+import {
+  bf16Row,
+  type ConvStorage,
+  isDense,
+  planBf16Convolution,
+  productTerms,
+} from '../src/kernel/bf16-convolution.ts';
 import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
 import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
 import type { TaskPlan } from '../src/kernel/plan.ts';
-import type { StorageType } from '../src/kernel/storage.ts';
+import type { PixelStorage } from '../src/kernel/storage.ts';
 import { mobileOneConfig, variantNames } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
@@ -87,30 +92,32 @@ const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
   return new Float32Array(bytes.buffer, bytes.byteOffset, length);
 };
 
-const plainStorage: ConvStorage = { input: 'f32', output: 'f32' };
-
-function planLayer(target: VectorTarget, { task, storage }: StoredLayer): TaskPlan {
-  if (storage === plainStorage) return planConvolution(target, task);
-  const plan = planBf16Convolution(target, task, storage);
-  if (plan === undefined) throw new EngineError('bench: the processor lacks AMX for bf16');
-  return plan;
-}
-
-const rowName = (target: VectorTarget, { task, storage }: StoredLayer): string =>
-  storage === plainStorage ? convolutionRow(task).name : (bf16Row(target, task)?.name ?? '');
+const f32Storage: ConvStorage = { input: 'f32', output: 'f32' };
 
 interface StoredLayer extends ConvLayer {
   readonly storage: ConvStorage;
+  readonly bf16: boolean;
 }
 
-/** f32 at the ends of the net, bf16 between. */
+function planLayer(target: VectorTarget, { task, storage, bf16 }: StoredLayer): TaskPlan {
+  return bf16 ? planBf16Convolution(target, task, storage) : planConvolution(target, task);
+}
+
+function rowName(target: VectorTarget, { task, bf16 }: StoredLayer): string {
+  return (bf16 && isDense(task) ? bf16Row(target)?.name : undefined) ?? convolutionRow(task).name;
+}
+
+/** Terms of bf16 between a depthwise convolution and the product after it, f32 elsewhere. */
 function stored(layers: readonly ConvLayer[], bf16: boolean): readonly StoredLayer[] {
-  return layers.map((layer, i) => ({
-    ...layer,
-    storage: bf16
-      ? { input: i === 0 ? 'f32' : 'bf16', output: i === layers.length - 1 ? 'f32' : 'bf16' }
-      : plainStorage,
-  }));
+  const inputs = layers.map(({ task }, i): PixelStorage => {
+    const before = layers[i - 1]?.task;
+    const terms = bf16 && isDense(task) && before !== undefined && !isDense(before);
+    return terms ? { terms: productTerms(task).input } : 'f32';
+  });
+  return layers.map((layer, i) => {
+    const storage = { input: inputs[i] ?? 'f32', output: inputs[i + 1] ?? 'f32' };
+    return { ...layer, bf16, storage: bf16 ? storage : f32Storage };
+  });
 }
 
 /** Loads every layer; each reads what the one before wrote, in a few buffers that take turns. */
@@ -127,18 +134,29 @@ function loadLayers(machine: Machine, layers: readonly StoredLayer[], random: Ra
     const numbers = layer.task.input.reduce((a, b) => a * b, 1);
     const given = floatsOf(input, numbers);
     if (i === 0) for (const at of given.keys()) given[at] = random.normal();
-    const x = numbersOf(input, layer.storage.input, numbers);
+    const x = numbersOf(input, layer.storage.input, numbers, layer.task.input[3] ?? 1);
     plan.run();
-    checkSamples(layer, x, numbersOf(output, layer.storage.output, outputSize(layer.task)), random);
+    checkSamples(layer, x, numbersOf(output, layer.storage.output, outputSize(layer.task), layer.task.weight.shape[0] ?? 1), random);
     return { ...layer, row: rowName(machine.target, layer), plan, ms: [] };
   });
 }
 
-/** A copy of what a buffer holds, as f32. */
-function numbersOf(memory: MachineMemory, type: StorageType, length: number): Float32Array {
-  if (type === 'f32') return floatsOf(memory, length).slice();
-  const { buffer, byteOffset } = memory.view(0, length * 2);
-  return Float32Array.from(new Uint16Array(buffer, byteOffset, length), bfloat16ToNumber);
+/** A copy of what a buffer of pixels holds, as numbers. */
+function numbersOf(
+  memory: MachineMemory,
+  storage: PixelStorage,
+  length: number,
+  channels: number,
+): Float32Array {
+  if (storage === 'f32') return floatsOf(memory, length).slice();
+  const { terms } = storage;
+  const { buffer, byteOffset } = memory.view(0, length * terms * 2);
+  const halves = new Uint16Array(buffer, byteOffset, length * terms);
+  return Float32Array.from({ length }, (_, i) => {
+    const first = (i - (i % channels)) * terms + (i % channels);
+    const rest = terms === 2 ? bfloat16ToNumber(halves[first + channels] ?? 0) : 0;
+    return bfloat16ToNumber(halves[first] ?? 0) + rest;
+  });
 }
 
 /** A few hundred outputs against sums in f64. @throws EngineError where one is wrong */
@@ -168,7 +186,7 @@ function checkSamples(layer: StoredLayer, x: Float32Array, y: Float32Array, rand
       }
     const expected = task.activation === null ? sum : activations[task.activation].value(sum);
     const found = y[index] ?? Number.NaN;
-    const tolerance = layer.storage === plainStorage ? 1e-4 : 2e-2;
+    const tolerance = layer.bf16 ? 2e-2 : 1e-4;
     if (!(Math.abs(found - expected) <= tolerance * (1 + Math.abs(expected))))
       throw new EngineError(`bench: ${layer.name} output ${index} is ${found}, expected ${expected}`);
   }

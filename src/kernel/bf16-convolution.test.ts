@@ -40,7 +40,8 @@ function makeTask(random: Random, { input, outChannels, ...rest }: Case): ConvTa
     input,
     geometry,
     weight: { shape, data },
-    bias: rest.bias === false ? undefined : { shape: [outChannels], data: randomNumbers(random, outChannels) },
+    bias:
+      rest.bias === false ? undefined : { shape: [outChannels], data: randomNumbers(random, outChannels) },
     activation: rest.activation ?? null,
     residual: rest.residual ?? false,
   };
@@ -88,12 +89,21 @@ const relu = { activation: 'relu' } as const;
 /** Matrix products around the edges of tiles: rows, inner size, columns. */
 const productCases: readonly Case[] = [
   ...[1, 2, 15, 16, 17, 31, 32, 33, 49, 63, 64, 65, 196].map((rows) => [rows, 48, 48]),
-  ...[1, 2, 3, 15, 16, 27, 31, 32, 33, 34, 47, 62, 63, 64, 65, 66, 96, 130, 256].map((inner) => [17, inner, 33]),
+  ...[1, 2, 3, 15, 16, 27, 31, 32, 33, 34, 47, 62, 63, 64, 65, 66, 96, 130, 256].map((inner) => [
+    17,
+    inner,
+    33,
+  ]),
   ...[1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 96, 97, 1000].map((columns) => [18, 34, columns]),
   [196, 256, 64],
   [784, 40, 40],
   [1, 1024, 1000],
-].map(([rows = 1, inner = 1, outChannels = 1]) => ({ input: [1, 1, rows, inner], outChannels, geometry: point, ...relu }));
+].map(([rows = 1, inner = 1, outChannels = 1]) => ({
+  input: [1, 1, rows, inner],
+  outChannels,
+  geometry: point,
+  ...relu,
+}));
 
 const storages: readonly ConvStorage[] = (['f32', 'bf16'] as const).flatMap((input) =>
   (['f32', 'bf16'] as const).map((output) => ({ input, output })),
@@ -107,7 +117,11 @@ const denseCases: readonly Case[] = [
     { input: [2, 5, 7, 6], outChannels: 37, geometry: { kernel: 3, dilation: 2 }, bias: false, storage },
   ]),
   { input: [3, 9, 9, 12], outChannels: 40, geometry: { kernel: 1, stride: 2 }, activation: 'hardSwish' },
-  { input: [1, 9, 8, 7], outChannels: 33, geometry: { kernel: [3, 2], padding: [0, 1, 2, 3], dilation: [1, 3] } },
+  {
+    input: [1, 9, 8, 7],
+    outChannels: 33,
+    geometry: { kernel: [3, 2], padding: [0, 1, 2, 3], dilation: [1, 3] },
+  },
   { input: [1, 6, 6, 4], outChannels: 16, geometry: { kernel: 5, padding: 0 }, activation: 'relu6' },
   { input: [2, 1, 1, 40], outChannels: 10, geometry: point, activation: 'sigmoid' },
   { input: [1, 2, 2, 2], outChannels: 3, geometry: { kernel: 3, padding: 3 }, activation: 'hardSigmoid' },
@@ -144,7 +158,9 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'bf16-tiles': [...productCases, ...denseCases],
 };
 
-const machines = (await allMachines()).filter(({ name }) => name === 'avx512' || name === 'avx512 without tiles');
+const machines = (await allMachines()).filter(
+  ({ name }) => name === 'avx512' || name === 'avx512 without tiles',
+);
 
 for (const each of machines) {
   describe(`bf16 convolution on ${each.name}`, { skip: each.skip }, () => {

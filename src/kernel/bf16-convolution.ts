@@ -1,37 +1,46 @@
-/** Convolutions on bf16 memory: which kernel computes which. */
+/** Convolutions where factors of matrix products are bf16: which kernel computes which. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import type { Bf16Row, ConvStorage } from './bf16-row.ts';
+import { EngineError } from '../errors.ts';
+import { type Bf16Row, productTerms } from './bf16-row.ts';
 import { tilesRow } from './bf16-tiles.ts';
 import { type ConvTask, convSizes } from './convolution-row.ts';
+import { planConvolution } from './convolution-task.ts';
 import { isDepthwise, planDepthwise } from './depthwise.ts';
 import type { TaskPlan } from './plan.ts';
+import type { PixelStorage } from './storage.ts';
 
-/** f32 registers on bf16 memory. */
-const depthwiseRow: Bf16Row = {
-  name: 'bf16-depthwise',
-  computes: 'one input and one output channel a group',
-  applies: (_, task) => isDepthwise(task),
-  plan: (target, task, storage) => planDepthwise(target, task, undefined, storage),
-};
+export { productTerms } from './bf16-row.ts';
 
 /** In the order of preference. */
-export const bf16Rows: readonly Bf16Row[] = [depthwiseRow, tilesRow];
+export const bf16Rows: readonly Bf16Row[] = [tilesRow];
 
-/** The row that `planBf16Convolution` takes; undefined where only f32 memory will do. */
-export function bf16Row(target: VectorTarget, task: ConvTask): Bf16Row | undefined {
-  return bf16Rows.find((row) => row.applies(target, task));
+/** The row that a target takes; undefined where it has no bf16 products. */
+export function bf16Row(target: VectorTarget): Bf16Row | undefined {
+  return bf16Rows.find((row) => row.applies(target));
+}
+
+/** Whether a convolution is one matrix product. */
+export function isDense({ geometry }: ConvTask): boolean {
+  return geometry.groups === 1;
+}
+
+/** What the tensors of a convolution hold; a residual is f32. */
+export interface ConvStorage {
+  readonly input: PixelStorage;
+  readonly output: PixelStorage;
 }
 
 /**
- * Buffers as for `planConvolution`, with the storage said.
- * @returns undefined where no row applies
- * @throws ShapeError when the task's parts do not fit together
+ * Buffers as for `planConvolution`. Depthwise convolutions compute in f32; their input is f32, and so is
+ * everything of other convolutions that are not dense.
+ * @throws ShapeError when the task's parts do not fit together; EngineError where the target has no bf16 products
  */
-export function planBf16Convolution(
-  target: VectorTarget,
-  task: ConvTask,
-  storage: ConvStorage,
-): TaskPlan | undefined {
+export function planBf16Convolution(target: VectorTarget, task: ConvTask, storage: ConvStorage): TaskPlan {
   convSizes(task);
-  return bf16Row(target, task)?.plan(target, task, storage);
+  if (isDepthwise(task)) return planDepthwise(target, task, undefined, storage.output);
+  if (!isDense(task)) return planConvolution(target, task);
+  const row = bf16Row(target);
+  if (row === undefined)
+    throw new EngineError(`bf16: target ${target.name} has no bf16 products here`, { target: target.name });
+  return row.plan(target, task, { ...storage, terms: productTerms(task) });
 }

@@ -1,19 +1,44 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import type { ConvTask } from './convolution-row.ts';
 import type { TaskPlan } from './plan.ts';
-import type { StorageType } from './storage.ts';
+import type { PixelStorage, Terms } from './storage.ts';
 
-/** What the tensors of a convolution hold in memory; a residual is stored as the output is. */
-export interface ConvStorage {
-  readonly input: StorageType;
-  readonly output: StorageType;
+/**
+ * How a dense convolution is computed from bf16 products with f32 sums. A residual is stored as the output is,
+ * which must not be in two terms then.
+ */
+export interface Bf16Conv {
+  readonly input: PixelStorage;
+  readonly output: PixelStorage;
+  readonly terms: ProductTerms;
 }
 
-/** One way to compute convolutions on bf16 memory with f32 sums. */
+/** Of how many bf16 terms the two factors of each product are made. */
+export interface ProductTerms {
+  readonly input: Terms['terms'];
+  readonly weights: Terms['terms'];
+}
+
+const FEW_INPUTS = 64;
+const MANY_INPUTS = 512;
+
+/**
+ * Rounding errors of early layers grow on their way through the net, those of late ones fade; and early layers,
+ * which have few channels, cost little. So products of short sums get all the terms there are, and those of long
+ * ones a single one.
+ */
+export function productTerms(task: ConvTask): ProductTerms {
+  const [, ...window] = task.weight.shape;
+  const length = window.reduce((product, size) => product * size, 1);
+  return { input: length < FEW_INPUTS ? 2 : 1, weights: length < MANY_INPUTS ? 2 : 1 };
+}
+
+/** One way to compute dense convolutions from bf16 products. */
 export interface Bf16Row {
   readonly name: string;
   /** In a few words, for people. */
   readonly computes: string;
-  readonly applies: (target: VectorTarget, task: ConvTask) => boolean;
-  readonly plan: (target: VectorTarget, task: ConvTask, storage: ConvStorage) => TaskPlan;
+  readonly applies: (target: VectorTarget) => boolean;
+  /** The input is in `terms.input` terms, or f32. */
+  readonly plan: (target: VectorTarget, task: ConvTask, how: Bf16Conv) => TaskPlan;
 }

@@ -1,8 +1,8 @@
 /**
  * A matrix product on AMX tiles: bf16 rows as they lie in NHWC memory × packed bf16 weights, f32 sums.
  *
- *     weights   panel after panel of 1 or 2 columns of tiles: f32 bias [tiles][16], then for each chunk and tile
- *               [chunk/2][16][2] bf16: pairs of inputs, for 16 output channels
+ *     weights   panel after panel of 1 or 2 columns of tiles: f32 bias [tiles][16], then for each chunk, term and
+ *               tile [chunk/2][16][2] bf16: pairs of inputs, for 16 output channels
  *     scratch   f32 sums of one panel [tiles of rows × columns][16][16], on their way to the epilogue
  *
  * A block is up to 32 positions, in one or two tiles of rows. Blocks are outside and panels inside, so that a
@@ -24,7 +24,7 @@ import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Slot } from './plan.ts';
-import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
+import { channelBytes, loadAs, type PixelStorage, storageName, storePixel } from './storage.ts';
 
 /** Rows and f32 columns of a tile, and its bytes. */
 export const TILE_ROWS = 16;
@@ -34,22 +34,29 @@ export const TILE_BYTES = TILE_ROWS * ROW_BYTES;
 /** Scratch memory of one tile record. */
 export const TILE_SCRATCH_BYTES = 4 * TILE_BYTES;
 
+/** A stretch of every position's input, and how many blocks of weights it is multiplied with in turn. */
+export interface TileChunk {
+  readonly offset: number;
+  readonly terms: number;
+}
+
 /** Everything the code depends on; sizes are in bytes unless said otherwise. */
 export interface TileSpec {
   /** Positions in a block: 1 … 32. */
   readonly positions: number;
   readonly positionStride: number;
   readonly lineStride: number;
-  /** Where each chunk of a position's input begins. */
-  readonly chunks: readonly number[];
+  readonly chunks: readonly TileChunk[];
   /** Numbers in a chunk, even, at most 32. */
   readonly chunk: number;
   readonly outputStride: number;
   readonly outputLineStride: number;
   /** Output channels in what remains after whole panels of 32: 0 … 31. */
   readonly restChannels: number;
-  readonly output: StorageType;
-  /** Of the output's storage. */
+  /** All output channels. */
+  readonly channels: number;
+  readonly output: PixelStorage;
+  /** Stored as the output is, in one term. */
   readonly residual: boolean;
   readonly activation: ActivationName | null;
 }
@@ -86,8 +93,9 @@ export function tileSlots(record: TileRecord): readonly Slot[] {
 export function tileKernel(spec: TileSpec): KernelSpec {
   const strides = [spec.positionStride, spec.lineStride, spec.outputStride, spec.outputLineStride];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
+  const chunks = spec.chunks.map(({ offset, terms }) => `${offset}*${terms}`);
   return {
-    name: `bf16_tiles${epilogue}_${spec.output}_m${spec.positions}k${spec.chunk}@${spec.chunks.join(',')}n${spec.restChannels}_s${strides.join(',')}`,
+    name: `bf16_tiles${epilogue}_${storageName(spec.output)}_m${spec.positions}k${spec.chunk}@${chunks.join(',')}n${spec.channels}.${spec.restChannels}_s${strides.join(',')}`,
     generate: (a) => emitTiles(a, spec),
   };
 }
@@ -170,7 +178,7 @@ function emitTiles(a: VectorAssembler, spec: TileSpec): void {
 /** All panels of one block of positions; then on to the next block. */
 function emitBlock(context: Context): void {
   const { a, spec, input, output, weights } = context;
-  const panelOutput = 2 * TILE_COLUMNS * storageBytes(spec.output);
+  const panelOutput = 2 * TILE_COLUMNS * channelBytes(spec.output);
   const start = a.newInt();
   a.moveInt(start, output);
   a.loadPointer(weights, at(a.record, 8 * SLOT.weights));
@@ -193,21 +201,19 @@ function emitPanel(context: Context, columns: readonly number[]): void {
     for (const c of columns.keys()) tiles.load(sumTile(r, c), weights, context.noStride, c * ROW_BYTES);
   const weightBytes = (spec.chunk / 2) * ROW_BYTES;
   const first = columns.length * ROW_BYTES;
-  for (const [i, offset] of spec.chunks.entries()) {
-    for (const r of rows.keys()) {
-      tiles.load(inputTile(r), input, context.inputStride, r * (rows[0] ?? 0) * spec.positionStride + offset);
-      for (const c of columns.keys()) {
-        if (r === 0)
-          tiles.load(
-            weightTile(c),
-            weights,
-            context.lineBytes,
-            first + (i * columns.length + c) * weightBytes,
-          );
-        tiles.dotBf16(sumTile(r, c), inputTile(r), weightTile(c));
+  let block = first;
+  for (const { offset, terms } of spec.chunks)
+    for (let term = 0; term < terms; term++) {
+      for (const r of rows.keys()) {
+        const start = r * (rows[0] ?? 0) * spec.positionStride + offset;
+        if (term === 0) tiles.load(inputTile(r), input, context.inputStride, start);
+        for (const c of columns.keys()) {
+          if (r === 0) tiles.load(weightTile(c), weights, context.lineBytes, block + c * weightBytes);
+          tiles.dotBf16(sumTile(r, c), inputTile(r), weightTile(c));
+        }
       }
+      block += columns.length * weightBytes;
     }
-  }
   for (const r of rows.keys())
     for (const c of columns.keys())
       tiles.store(sumTile(r, c), scratch, context.lineBytes, sumTile(r, c) * TILE_BYTES);
@@ -215,14 +221,14 @@ function emitPanel(context: Context, columns: readonly number[]): void {
   for (const [r, height] of rows.entries())
     for (let i = 0; i < height; i++)
       emitRow(context, columns, position++, r * 2 * TILE_BYTES + i * ROW_BYTES);
-  a.addInt(weights, first + spec.chunks.length * columns.length * weightBytes);
+  a.addInt(weights, block);
 }
 
 /** Sums of one position → activation(sums + residual), from scratch memory to the output. */
 function emitRow(context: Context, columns: readonly number[], position: number, from: number): void {
   const { a, spec, output, residual, scratch, zero } = context;
   const offset = position * spec.outputStride;
-  const width = TILE_COLUMNS * storageBytes(spec.output);
+  const width = TILE_COLUMNS * channelBytes(spec.output);
   const values = columns.map((count, c) => {
     const value = a.newVec();
     const sum = at(scratch, from + c * TILE_BYTES);
@@ -233,7 +239,13 @@ function emitRow(context: Context, columns: readonly number[], position: number,
     a.load(value, sum);
     if (residual !== undefined) {
       const x = a.newVec();
-      loadAs(a, spec.output, x, atIndex(output, residual, 1, offset + c * width), count);
+      loadAs(
+        a,
+        spec.output === 'f32' ? 'f32' : 'bf16',
+        x,
+        atIndex(output, residual, 1, offset + c * width),
+        count,
+      );
       a.binary('add', value, value, x);
       a.freeVec(x);
     }
@@ -241,10 +253,10 @@ function emitRow(context: Context, columns: readonly number[], position: number,
     return value;
   });
   const [low, high] = values;
-  if (low !== undefined && high !== undefined && spec.output === 'bf16' && columns[1] === TILE_COLUMNS)
-    a.storeBf16Pair(at(output, offset), low, high);
+  const pair = spec.output !== 'f32' && spec.output.terms === 1 && columns[1] === TILE_COLUMNS;
+  if (pair && low !== undefined && high !== undefined) a.storeBf16Pair(at(output, offset), low, high);
   else
     for (const [c, value] of values.entries())
-      storeAs(a, spec.output, at(output, offset + c * width), value, columns[c]);
+      storePixel(a, spec.output, spec.channels, at(output, offset + c * width), value, columns[c]);
   a.freeVec(...values);
 }

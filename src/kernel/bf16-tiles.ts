@@ -1,10 +1,11 @@
 /** Dense convolutions and linear layers on bf16 memory as matrix products on AMX tiles. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { numberToBfloat16 } from '../tensor/half.ts';
-import type { Bf16Row, ConvStorage } from './bf16-row.ts';
+import { bfloat16ToNumber, numberToBfloat16 } from '../tensor/half.ts';
+import type { Bf16Conv, Bf16Row } from './bf16-row.ts';
 import {
   TILE_COLUMNS,
   TILE_SCRATCH_BYTES,
+  type TileChunk,
   type TileSpec,
   tileKernel,
   tileSlots,
@@ -13,7 +14,7 @@ import { type WindowRead, windowRead } from './bf16-window.ts';
 import { type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import { type Span, spans } from './split-work.ts';
-import { storageBytes } from './storage.ts';
+import { channelBytes, pixelBytes } from './storage.ts';
 import { evenParts } from './window-blocks.ts';
 
 const PANEL_CHANNELS = 2 * TILE_COLUMNS;
@@ -97,41 +98,42 @@ function sharesOf(read: WindowRead, panels: number, wanted: number): Share[] {
   return shares;
 }
 
-function planTiles(_: VectorTarget, task: ConvTask, storage: ConvStorage): TaskPlan {
+function planTiles(_: VectorTarget, task: ConvTask, how: Bf16Conv): TaskPlan {
   const sizes = convSizes(task);
-  const read = windowRead(task, sizes, storage.input);
-  const chunks = chunksOf(2 * read.runPairs);
-  const weights = packTiles(task, read, chunks);
+  const read = windowRead(task, sizes, how.input, how.terms.input);
+  const cut = chunksOf(2 * read.runPairs);
+  const blocks = weightBlocks(read, cut, how.terms.weights);
+  const weights = packTiles(task, read, cut.width, blocks);
   const panels = Math.floor(sizes.outChannels / PANEL_CHANNELS);
-  const outputStride = sizes.outChannels * storageBytes(storage.output);
-  const panelOutput = PANEL_CHANNELS * storageBytes(storage.output);
-  const panelWeights = panelBytes(2, read, chunks);
   const scratch = Math.ceil(read.copyBytes / 64) * 64;
-  const shares = sharesOf(read, panels, wantedParts(sizes, weights.length));
-  const tiles = shares.map((share, i): Tile => {
+  const outputStride = pixelBytes(how.output, sizes.outChannels);
+  const chunks = tileChunks(read, cut, how.terms.weights);
+  const tiles = sharesOf(read, panels, wantedParts(sizes, weights.length)).map((share, i): Tile => {
     const spec: TileSpec = {
       positions: share.positions,
       positionStride: read.positionStride,
       lineStride: read.lineStride,
-      chunks: read.runs.flatMap(({ offset }) => chunks.starts.map(({ first }) => offset + first * 2)),
-      chunk: chunks.width,
+      chunks,
+      chunk: cut.width,
       outputStride,
       outputLineStride: read.positions * outputStride,
       restChannels: share.last ? sizes.outChannels - panels * PANEL_CHANNELS : 0,
-      output: storage.output,
+      channels: sizes.outChannels,
+      output: how.output,
       residual: task.residual,
       activation: task.activation,
     };
     const line = share.image * read.imageLines + share.firstLine;
+    const channel = share.panels.first * PANEL_CHANNELS;
     const output =
-      (line * read.positions + share.firstPosition) * outputStride + share.panels.first * panelOutput;
+      (line * read.positions + share.firstPosition) * outputStride + channel * channelBytes(how.output);
     const input =
       share.image * read.imageStride +
       share.firstLine * read.lineStride +
       share.firstPosition * read.positionStride;
     const slots = tileSlots({
       input: { buffer: read.buffer, offset: input },
-      weights: { buffer: 'constant0', offset: share.panels.first * panelWeights },
+      weights: { buffer: 'constant0', offset: share.panels.first * panelBytes(2, blocks, cut.width) },
       output: { buffer: 'output', offset: output },
       residual: task.residual ? { buffer: 'input1', offset: output } : 0,
       scratch: { buffer: 'scratch', offset: scratch + i * TILE_SCRATCH_BYTES },
@@ -149,42 +151,83 @@ function planTiles(_: VectorTarget, task: ConvTask, storage: ConvStorage): TaskP
   };
 }
 
-function panelBytes(columns: number, read: WindowRead, chunks: Chunks): number {
-  const numbers = read.runs.length * chunks.starts.length * chunks.width;
-  return columns * TILE_COLUMNS * (4 + 2 * numbers);
+/** Inputs chunk by chunk; second terms of inputs meet only the first term of weights. */
+function tileChunks(
+  { runs, termStride }: WindowRead,
+  { starts }: Chunks,
+  weightTerms: number,
+): readonly TileChunk[] {
+  return runs.flatMap(({ offset }) =>
+    starts.flatMap(({ first }) => {
+      const start = offset + first * 2;
+      const chunk = { offset: start, terms: weightTerms };
+      return termStride === undefined ? [chunk] : [chunk, { offset: start + termStride, terms: 1 }];
+    }),
+  );
+}
+
+/** A block of packed weights: which numbers of a run, of which tap, and which term of them. */
+interface WeightBlock {
+  readonly tap: number;
+  readonly first: number;
+  readonly covered: number;
+  readonly remainder: boolean;
+}
+
+/** In the order of `tileChunks`. */
+function weightBlocks(read: WindowRead, cut: Chunks, weightTerms: number): readonly WeightBlock[] {
+  return read.runs.flatMap(({ tap }) =>
+    cut.starts.flatMap((start): WeightBlock[] => {
+      const block = { tap, ...start, remainder: false };
+      const blocks = weightTerms === 1 ? [block] : [block, { ...block, remainder: true }];
+      return read.termStride === undefined ? blocks : [...blocks, block];
+    }),
+  );
+}
+
+function panelBytes(columns: number, blocks: readonly WeightBlock[], width: number): number {
+  return columns * TILE_COLUMNS * (4 + 2 * blocks.length * width);
 }
 
 /** OIHW and bias → panels as bf16-tile-kernel.ts describes them; missing channels and inputs are 0. */
-function packTiles({ weight, bias }: ConvTask, read: WindowRead, chunks: Chunks): Uint8Array {
-  const [outChannels = 0, inChannels = 0, height = 0, width = 0] = weight.shape;
-  const taps = height * width;
-  const tilesOfColumns = Math.ceil(outChannels / TILE_COLUMNS);
-  const bytes = new Uint8Array(panelBytes(tilesOfColumns, read, chunks));
+function packTiles(
+  { weight, bias }: ConvTask,
+  read: WindowRead,
+  width: number,
+  blocks: readonly WeightBlock[],
+): Uint8Array {
+  const [outChannels = 0, inChannels = 0, kernelHeight = 0, kernelWidth = 0] = weight.shape;
+  const taps = kernelHeight * kernelWidth;
+  const columnsInAll = Math.ceil(outChannels / TILE_COLUMNS);
+  const bytes = new Uint8Array(panelBytes(columnsInAll, blocks, width));
   const floats = new Float32Array(bytes.buffer);
   const halves = new Uint16Array(bytes.buffer);
-  const number = (o: number, tap: number, i: number): number => {
-    const at = tap + Math.floor(i / inChannels);
-    return weight.data[(o * inChannels + (i % inChannels)) * taps + at] ?? 0;
+  const bits = (o: number, { tap, remainder }: WeightBlock, i: number): number => {
+    const at = (o * inChannels + (i % inChannels)) * taps + tap + Math.floor(i / inChannels);
+    const value = weight.data[at] ?? 0;
+    const rounded = numberToBfloat16(value);
+    return remainder ? numberToBfloat16(value - bfloat16ToNumber(rounded)) : rounded;
   };
   let to = 0;
-  for (let first = 0; first < tilesOfColumns; first += 2) {
-    const columns = Math.min(2, tilesOfColumns - first);
-    const channels = Math.min(columns * TILE_COLUMNS, outChannels - first * TILE_COLUMNS);
+  for (let first = 0; first < columnsInAll; first += 2) {
+    const columns = Math.min(2, columnsInAll - first);
     const channel = first * TILE_COLUMNS;
+    const channels = Math.min(columns * TILE_COLUMNS, outChannels - channel);
     for (let j = 0; j < channels; j++) floats[to / 4 + j] = bias?.data[channel + j] ?? 0;
     to += columns * TILE_COLUMNS * 4;
-    for (const { tap } of read.runs)
-      for (const start of chunks.starts) {
-        for (let j = 0; j < channels; j++)
-          for (let k = start.covered; k < chunks.width; k++) {
-            const i = start.first + k;
-            if (i >= read.runNumbers) continue;
-            const tile = Math.floor(j / TILE_COLUMNS) * chunks.width * TILE_COLUMNS;
-            const pair = (Math.floor(k / 2) * TILE_COLUMNS + (j % TILE_COLUMNS)) * 2 + (k % 2);
-            halves[to / 2 + tile + pair] = numberToBfloat16(number(channel + j, tap, i));
-          }
-        to += columns * TILE_COLUMNS * chunks.width * 2;
+    for (const block of blocks) {
+      const end = Math.min(width, read.runNumbers - block.first);
+      for (let j = 0; j < channels; j++) {
+        const tile = to / 2 + Math.floor(j / TILE_COLUMNS) * width * TILE_COLUMNS + (j % TILE_COLUMNS) * 2;
+        for (let k = block.covered; k < end; k++)
+          halves[tile + Math.floor(k / 2) * TILE_COLUMNS * 2 + (k % 2)] = bits(
+            channel + j,
+            block,
+            block.first + k,
+          );
       }
+      to += columns * TILE_COLUMNS * width * 2;
+    }
   }
   return bytes;
 }
@@ -192,6 +235,6 @@ function packTiles({ weight, bias }: ConvTask, read: WindowRead, chunks: Chunks)
 export const tilesRow: Bf16Row = {
   name: 'bf16-tiles',
   computes: 'dense convolutions and linear layers, on AMX',
-  applies: (target, task) => target.features.has('tiles') && task.geometry.groups === 1,
+  applies: (target) => target.features.has('tiles'),
   plan: planTiles,
 };

@@ -8,7 +8,7 @@ import { convertTile } from './convert.ts';
 import type { ConvSizes, ConvTask } from './convolution-row.ts';
 import type { Tile, TileStep } from './plan.ts';
 import { spans } from './split-work.ts';
-import { type StorageType, storageBytes } from './storage.ts';
+import { type PixelStorage, pixelBytes, storageBytes } from './storage.ts';
 
 /** A contiguous stretch of one window. */
 export interface Run {
@@ -19,6 +19,8 @@ export interface Run {
 }
 
 export interface WindowRead {
+  /** Bytes from a number's first term to its second, where there is one. */
+  readonly termStride: number | undefined;
   /** Where the windows are read: the task's input, or its copy. */
   readonly buffer: 'input0' | 'scratch';
   /** The copy's size, 0 without one. */
@@ -42,26 +44,45 @@ export interface WindowRead {
 const BF16_BYTES = storageBytes('bf16');
 const COPY_ROWS_A_TILE = 32;
 
-export function windowRead(task: ConvTask, sizes: ConvSizes, input: StorageType): WindowRead {
+/**
+ * @param input f32, or in `terms` terms. A copy of f32 keeps the terms apart, as pictures one after the other; a
+ * copy of terms keeps them together.
+ */
+export function windowRead(task: ConvTask, sizes: ConvSizes, input: PixelStorage, terms: 1 | 2): WindowRead {
   const { kernel, stride, dilation, padding } = task.geometry;
   const { images, height, width, inChannels, outHeight, outWidth } = sizes;
-  const contiguous = kernel[1] === 1 || dilation[1] === 1;
+  const together = input === 'f32' ? 1 : terms;
+  const contiguous = kernel[1] === 1 || (dilation[1] === 1 && together === 1);
   const runNumbers = inChannels * (contiguous ? kernel[1] : 1);
   const odd = runNumbers % 2;
-  const copied = input !== 'bf16' || odd > 0 || padding.some((n) => n > 0);
+  const copied = input === 'f32' || odd > 0 || padding.some((n) => n > 0);
   const [top = 0, left = 0, bottom = 0, right = 0] = copied ? padding : [];
-  const pixel = inChannels * BF16_BYTES;
-  const rowBytes = (left + width + right + (copied ? odd : 0)) * pixel;
+  const margins = { top, left, bottom, right: right + (copied ? odd : 0) };
+  const pixel = inChannels * together * BF16_BYTES;
+  const rowBytes = (margins.left + width + margins.right) * pixel;
   const imageBytes = (top + height + bottom) * rowBytes;
+  const copyBytes = copied ? images * imageBytes : 0;
+  const apart = input === 'f32' && terms === 2;
   const runs: Run[] = [];
   for (let i = 0; i < kernel[0]; i++)
     for (let j = 0; j < (contiguous ? 1 : kernel[1]); j++)
       runs.push({ offset: i * dilation[0] * rowBytes + j * dilation[1] * pixel, tap: i * kernel[1] + j });
   const point = kernel[0] === 1 && kernel[1] === 1 && isUnitStride(task.geometry) && !copied;
+  const copies = [
+    { remainder: false, offset: 0 },
+    ...(apart ? [{ remainder: true, offset: copyBytes }] : []),
+  ];
   return {
+    termStride: terms === 1 ? undefined : apart ? copyBytes : inChannels * BF16_BYTES,
     buffer: copied ? 'scratch' : 'input0',
-    copyBytes: copied ? images * imageBytes : 0,
-    copy: copied ? [copyTiles(sizes, input, { top, left, bottom, right: right + odd })] : [],
+    copyBytes: copyBytes * copies.length,
+    copy: copied
+      ? [
+          copies.flatMap(({ remainder, offset }) =>
+            copyTiles(sizes, input, together, margins, remainder, offset),
+          ),
+        ]
+      : [],
     runs,
     runPairs: Math.ceil(runNumbers / 2),
     runNumbers,
@@ -83,27 +104,27 @@ interface Margins {
 
 function copyTiles(
   { images, height, width, inChannels }: ConvSizes,
-  from: StorageType,
+  input: PixelStorage,
+  together: number,
   { top, left, bottom, right }: Margins,
+  remainder: boolean,
+  copyOffset: number,
 ): TileStep {
   const tiles: Tile[] = [];
-  const numbers = (left + width + right) * inChannels;
-  const rowBytes = numbers * BF16_BYTES;
-  const zeros = { from, to: 'bf16', before: numbers, copied: 0, after: 0 } as const;
-  const row = {
-    from,
-    to: 'bf16',
-    before: left * inChannels,
-    copied: width * inChannels,
-    after: right * inChannels,
-  } as const;
+  const from = input === 'f32' ? 'f32' : 'bf16';
+  const numbers = inChannels * together;
+  const before = left * numbers;
+  const row = { from, remainder, before, copied: width * numbers, after: right * numbers } as const;
+  const rowNumbers = before + row.copied + row.after;
+  const zeros = { from, remainder: false, before: rowNumbers, copied: 0, after: 0 } as const;
   for (let image = 0; image < images; image++) {
-    const output = image * (top + height + bottom) * rowBytes;
+    const output = copyOffset + image * (top + height + bottom) * rowNumbers * BF16_BYTES;
     const source = { buffer: 'input0', offset: 0 } as const;
-    const at = (line: number) => ({ buffer: 'scratch', offset: output + line * rowBytes }) as const;
+    const at = (line: number) =>
+      ({ buffer: 'scratch', offset: output + line * rowNumbers * BF16_BYTES }) as const;
     if (top > 0) tiles.push(convertTile(zeros, source, at(0), top));
     for (const { first, end } of spans(height, Math.ceil(height / COPY_ROWS_A_TILE))) {
-      const offset = (image * height + first) * width * inChannels * storageBytes(from);
+      const offset = (image * height + first) * width * pixelBytes(input, inChannels);
       tiles.push(convertTile(row, { buffer: 'input0', offset }, at(top + first), end - first));
     }
     if (bottom > 0) tiles.push(convertTile(zeros, source, at(top + height), bottom));

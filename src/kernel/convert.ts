@@ -1,13 +1,13 @@
-/** Copies between storage types: rows of numbers, with zeros before and after each row where wanted. */
-import { at, type Int, type VectorAssembler } from '../assembler/vector-assembler.ts';
+/** Copies rows of numbers as bf16, with zeros before and after each row where wanted. */
+import { type Address, at, type Int, type Vec, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
 import type { BufferName, KernelSpec, Tile } from './plan.ts';
-import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
-import { shares } from './vector-span.ts';
+import { loadAs, type StorageType, storageBytes } from './storage.ts';
 
 export interface ConvertSpec {
   readonly from: StorageType;
-  readonly to: StorageType;
+  /** Copies what rounding to bf16 takes away, not the rounded numbers. */
+  readonly remainder: boolean;
   /** Numbers in a row: zeros, those copied, zeros. */
   readonly before: number;
   readonly copied: number;
@@ -15,10 +15,11 @@ export interface ConvertSpec {
 }
 
 const SLOT = { source: 1, output: 2, rows: 3 } as const;
+const BF16_BYTES = storageBytes('bf16');
 
-export function convertKernel(spec: ConvertSpec): KernelSpec {
+function convertKernel(spec: ConvertSpec): KernelSpec {
   return {
-    name: `${spec.from}_to_${spec.to}_${spec.before}+${spec.copied}+${spec.after}`,
+    name: `${spec.from}_to_bf16${spec.remainder ? '_remainder' : ''}_${spec.before}+${spec.copied}+${spec.after}`,
     generate: (a) => generate(a, spec),
   };
 }
@@ -34,51 +35,28 @@ export function convertTile(spec: ConvertSpec, source: Place, output: Place, row
   return { kernel: convertKernel(spec), slots: [source, output, rows] };
 }
 
-const TILE_NUMBERS = 8192;
-
-/** `count` numbers from one buffer to another. */
-export function convertTiles(
-  count: number,
-  from: StorageType,
-  source: Place,
-  to: StorageType,
-  output: Place,
-): readonly Tile[] {
-  return shares(Math.ceil(count / 32), TILE_NUMBERS / 32).map((share) => {
-    const first = share.start * 32;
-    const copied = Math.min(share.count * 32, count - first);
-    return convertTile(
-      { from, to, before: 0, copied, after: 0 },
-      { ...source, offset: source.offset + first * storageBytes(from) },
-      { ...output, offset: output.offset + first * storageBytes(to) },
-      1,
-    );
-  });
-}
-
 function generate(a: VectorAssembler, spec: ConvertSpec): void {
   const [source, output] = [a.slot(SLOT.source), a.slot(SLOT.output)];
   countBySlot(a, SLOT.rows, () => {
-    emitZeros(a, spec, output, spec.before);
+    emitZeros(a, output, spec.before);
     emitCopy(a, spec, source, output);
-    emitZeros(a, spec, output, spec.after);
+    emitZeros(a, output, spec.after);
   });
   a.freeInt(source, output);
 }
 
-function emitZeros(a: VectorAssembler, { to }: ConvertSpec, output: Int, count: number): void {
+function emitZeros(a: VectorAssembler, output: Int, count: number): void {
   if (count === 0) return;
   const zero = a.newVec();
   a.zero(zero);
   const whole = Math.floor(count / a.lanes);
-  const bytes = a.lanes * storageBytes(to);
-  a.loop(whole, () => {
-    storeAs(a, to, at(output), zero);
-    a.addInt(output, bytes);
-  });
   const rest = count - whole * a.lanes;
-  if (rest > 0) storeAs(a, to, at(output), zero, rest);
-  a.addInt(output, rest * storageBytes(to));
+  a.loop(whole, () => {
+    a.storeBf16(at(output), zero);
+    a.addInt(output, a.lanes * BF16_BYTES);
+  });
+  if (rest > 0) a.storeBf16(at(output), zero, rest);
+  a.addInt(output, rest * BF16_BYTES);
   a.freeVec(zero);
 }
 
@@ -94,7 +72,7 @@ function emitCopy(a: VectorAssembler, spec: ConvertSpec, source: Int, output: In
 
 function emitVectors(
   a: VectorAssembler,
-  { from, to }: ConvertSpec,
+  { from, remainder }: ConvertSpec,
   source: Int,
   output: Int,
   count: number,
@@ -102,19 +80,28 @@ function emitVectors(
   const [low, high] = [a.newVec(), a.newVec()];
   const { lanes } = a;
   for (let i = 0; i < count; i += 2 * lanes) {
-    const [first, second] = [Math.min(lanes, count - i), Math.min(lanes, count - i - lanes)];
-    const input = (j: number) => at(source, j * storageBytes(from));
-    const result = (j: number) => at(output, j * storageBytes(to));
-    loadAs(a, from, low, input(i), first);
-    if (second > 0) loadAs(a, from, high, input(i + lanes), second);
-    if (to === 'bf16' && second === lanes) {
-      a.storeBf16Pair(result(i), low, high);
-      continue;
-    }
-    storeAs(a, to, result(i), low, first);
-    if (second > 0) storeAs(a, to, result(i + lanes), high, second);
+    const parts = [low, high].flatMap((vec, half) => {
+      const first = i + half * lanes;
+      const numbers = Math.min(lanes, count - first);
+      if (numbers <= 0) return [];
+      const place = at(output, first * BF16_BYTES);
+      loadAs(a, from, vec, at(source, first * storageBytes(from)), numbers);
+      if (remainder) emitRemainder(a, vec, place, numbers);
+      return [{ vec, place, numbers }];
+    });
+    if (count - i >= 2 * lanes) a.storeBf16Pair(at(output, i * BF16_BYTES), low, high);
+    else for (const { vec, place, numbers } of parts) a.storeBf16(place, vec, numbers);
   }
   a.addInt(source, count * storageBytes(from));
-  a.addInt(output, count * storageBytes(to));
+  a.addInt(output, count * BF16_BYTES);
   a.freeVec(low, high);
+}
+
+/** x ← x − bf16(x), by way of the place where x will be stored. */
+function emitRemainder(a: VectorAssembler, x: Vec, place: Address, count: number): void {
+  const rounded = a.newVec();
+  a.storeBf16(place, x, count);
+  a.loadBf16(rounded, place, count);
+  a.binary('subtract', x, x, rounded);
+  a.freeVec(rounded);
 }

@@ -9,7 +9,7 @@ import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Slot } from './plan.ts';
-import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
+import { channelBytes, type PixelStorage, pixelBytes, storageName, storePixel } from './storage.ts';
 import { blockName, type TapRange } from './window-blocks.ts';
 
 /** A block of columns, `repeat` times in a row; `start` and `before` are as in panel-kernel.ts. */
@@ -40,13 +40,7 @@ export interface DepthwiseSpec {
   readonly keepsTaps: boolean;
   readonly residual: boolean;
   readonly activation: ActivationName | null;
-  readonly storage: DepthwiseStorage;
-}
-
-/** Taps and bias are f32 always; a residual is stored as the output is. */
-export interface DepthwiseStorage {
-  readonly input: StorageType;
-  readonly output: StorageType;
+  readonly output: PixelStorage;
 }
 
 const SLOT = { input: 1, weights: 2, output: 3, residual: 4, strips: 5 } as const;
@@ -83,12 +77,8 @@ export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
     spec.before,
   ];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  const name = `${storageName(spec.storage)}_depthwise${epilogue}_${spec.keepsTaps ? 'kept' : 'operands'}_k${spec.kernel.join('x')}c${spec.channels}_r${rows}_s${strides.join(',')}_b${blocks.join(',')}`;
+  const name = `${storageName(spec.output)}_depthwise${epilogue}_${spec.keepsTaps ? 'kept' : 'operands'}_k${spec.kernel.join('x')}c${spec.channels}_r${rows}_s${strides.join(',')}_b${blocks.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
-}
-
-function storageName({ input, output }: DepthwiseStorage): string {
-  return input === output ? input : `${input}-${output}`;
 }
 
 interface Pointers {
@@ -106,7 +96,7 @@ function emitStrips(a: VectorAssembler, spec: DepthwiseSpec): void {
     residual: spec.residual ? a.slot(SLOT.residual) : undefined,
   };
   const { input, output, residual } = pointers;
-  const pixel = spec.channels * storageBytes(spec.storage.output);
+  const pixel = pixelBytes(spec.output, spec.channels);
   countBySlot(a, SLOT.strips, () => {
     let read = 0;
     let written = 0;
@@ -137,22 +127,21 @@ function emitChannels(
   block: DepthwiseBlock,
   pointers: Pointers,
 ): void {
-  const weightBytes = (1 + spec.kernel[0] * spec.kernel[1]) * a.lanes * 4;
+  const vecBytes = a.lanes * 4;
+  const weightBytes = (1 + spec.kernel[0] * spec.kernel[1]) * vecBytes;
   const whole = Math.floor(spec.channels / a.lanes);
   const rest = spec.channels - whole * a.lanes;
-  const inputBytes = a.lanes * storageBytes(spec.storage.input);
-  const outputBytes = a.lanes * storageBytes(spec.storage.output);
-  const outputs = [pointers.output];
-  if (pointers.residual !== undefined) outputs.push(pointers.residual);
+  const moving = [{ pointer: pointers.input, bytes: vecBytes }];
+  const outBytes = a.lanes * channelBytes(spec.output);
+  for (const pointer of [pointers.output, pointers.residual])
+    if (pointer !== undefined) moving.push({ pointer, bytes: outBytes });
   a.loop(whole, () => {
     emitBlock(a, spec, block, pointers, a.lanes);
-    a.addInt(pointers.input, inputBytes);
-    for (const pointer of outputs) a.addInt(pointer, outputBytes);
+    for (const { pointer, bytes } of moving) a.addInt(pointer, bytes);
     a.addInt(pointers.weights, weightBytes);
   });
   if (rest > 0) emitBlock(a, spec, block, pointers, rest);
-  a.subtractInt(pointers.input, whole * inputBytes);
-  for (const pointer of outputs) a.subtractInt(pointer, whole * outputBytes);
+  for (const { pointer, bytes } of moving) a.subtractInt(pointer, whole * bytes);
   a.subtractInt(pointers.weights, whole * weightBytes);
 }
 
@@ -204,7 +193,6 @@ function emitBlock(
   count: number,
 ): void {
   const vecBytes = a.lanes * 4;
-  const { storage } = spec;
   const sums = spec.rows.map(() => block.taps.map(() => a.newVec()));
   const first = sums[0]?.[0];
   for (const sum of sums.flat()) {
@@ -217,19 +205,19 @@ function emitBlock(
   };
   const products = productsOf(spec, block);
   const tapAt = (tap: number): Address => at(weights, (1 + tap) * vecBytes);
-  if (spec.keepsTaps) addByInput(a, storage.input, products, input, tapAt, count, add);
-  else addByTap(a, storage.input, products, input, tapAt, count, add);
+  if (spec.keepsTaps) addByInput(a, products, input, tapAt, count, add);
+  else addByTap(a, products, input, tapAt, count, add);
   for (const [r, row] of sums.entries())
     for (const [c, sum] of row.entries()) {
-      const offset = r * spec.outputRowStride + c * spec.channels * storageBytes(storage.output);
+      const offset = r * spec.outputRowStride + c * pixelBytes(spec.output, spec.channels);
       if (residual !== undefined) {
         const x = a.newVec();
-        loadAs(a, storage.output, x, at(residual, offset), count);
+        a.load(x, at(residual, offset), count);
         a.binary('add', sum, sum, x);
         a.freeVec(x);
       }
       if (spec.activation !== null) emitActivation(a, spec.activation, sum);
-      storeAs(a, storage.output, at(output, offset), sum, count);
+      storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
     }
   a.freeVec(...sums.flat());
 }
@@ -238,7 +226,6 @@ type Add = (product: Product, left: Vec, right: Vec | Address) => void;
 
 function addByInput(
   a: VectorAssembler,
-  stored: StorageType,
   products: readonly Product[],
   input: Int,
   tapAt: (tap: number) => Address,
@@ -254,7 +241,7 @@ function addByInput(
   }
   for (const group of groupBy(products, (product) => product.offset)) {
     const x = a.newVec();
-    loadAs(a, stored, x, at(input, group[0]?.offset ?? 0), count);
+    a.load(x, at(input, group[0]?.offset ?? 0), count);
     for (const product of group) add(product, x, taps.get(product.tap) ?? x);
     a.freeVec(x);
   }
@@ -263,7 +250,6 @@ function addByInput(
 
 function addByTap(
   a: VectorAssembler,
-  stored: StorageType,
   products: readonly Product[],
   input: Int,
   tapAt: (tap: number) => Address,
@@ -274,12 +260,12 @@ function addByTap(
   for (const group of groupBy(products, (product) => product.tap)) {
     a.load(weight, tapAt(group[0]?.tap ?? 0));
     for (const product of group) {
-      if (count === a.lanes && stored === 'f32') {
+      if (count === a.lanes) {
         add(product, weight, at(input, product.offset));
         continue;
       }
       const x = a.newVec();
-      loadAs(a, stored, x, at(input, product.offset), count);
+      a.load(x, at(input, product.offset), count);
       add(product, weight, x);
       a.freeVec(x);
     }

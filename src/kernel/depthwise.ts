@@ -2,10 +2,10 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
 import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
-import { type DepthwiseStorage, depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
+import { depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
 import type { KernelSpec, TaskPlan, Tile } from './plan.ts';
 import { spans, wantedTiles } from './split-work.ts';
-import { storageBytes } from './storage.ts';
+import { type PixelStorage, pixelBytes } from './storage.ts';
 import { type WindowBlock, windowAxis, windowBlocks, windowStart } from './window-blocks.ts';
 
 export interface DepthwiseTile {
@@ -48,28 +48,26 @@ export function isDepthwise(task: ConvTask): boolean {
 /** Bound by memory: its arithmetic takes about this many times as long as that of a matrix product. */
 const SLOWNESS = 3;
 
-const f32Storage: DepthwiseStorage = { input: 'f32', output: 'f32' };
-
+/** @param output what the output holds; a residual asks for f32 */
 export function planDepthwise(
   target: VectorTarget,
   task: ConvTask,
   tile?: DepthwiseTile,
-  storage = f32Storage,
+  output: PixelStorage = 'f32',
 ): TaskPlan {
   const sizes = convSizes(task);
   const chosen = tile ?? depthwiseTiles(target, task)[0] ?? { rows: 1, columns: 1, keepsTaps: false };
   const strips = windowBlocks(windowAxis(task.geometry, 0, sizes.height, sizes.outHeight), chosen.rows);
   const wanted = wantedTiles(2 * sizes.macs * SLOWNESS);
   const most = Math.ceil((sizes.images * Math.ceil(sizes.outHeight / chosen.rows)) / wanted);
-  const kernels = strips.map((strip) => stripKernel(task, sizes, chosen, strip, storage));
+  const kernels = strips.map((strip) => stripKernel(task, sizes, chosen, strip, output));
   const tiles: Tile[] = [];
   for (let image = 0; image < sizes.images; image++)
     for (const [i, strip] of strips.entries())
       for (const { first, end } of spans(strip.repeat, Math.ceil(strip.repeat / most))) {
         const kernel = kernels[i];
         const row = strip.first + first * strip.taps.length;
-        if (kernel !== undefined)
-          tiles.push(stripTile(task, sizes, storage, kernel, image, row, end - first));
+        if (kernel !== undefined) tiles.push(stripTile(task, sizes, output, kernel, image, row, end - first));
       }
   return {
     constants: [packDepthwise(task, target.lanes)],
@@ -84,10 +82,10 @@ function stripKernel(
   sizes: ConvSizes,
   tile: DepthwiseTile,
   strip: WindowBlock,
-  storage: DepthwiseStorage,
+  output: PixelStorage,
 ): KernelSpec {
   const { kernel, stride, dilation } = task.geometry;
-  const pixel = sizes.inChannels * storageBytes(storage.input);
+  const pixel = sizes.inChannels * 4;
   const row = sizes.width * pixel;
   const vertical = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const horizontal = windowAxis(task.geometry, 1, sizes.width, sizes.outWidth);
@@ -104,11 +102,11 @@ function stripKernel(
     kernelRowStride: dilation[0] * row,
     columnStride: stride[1] * pixel,
     rowStride: stride[0] * row,
-    outputRowStride: sizes.outWidth * sizes.outChannels * storageBytes(storage.output),
+    outputRowStride: sizes.outWidth * pixelBytes(output, sizes.outChannels),
     keepsTaps: tile.keepsTaps,
     residual: task.residual,
     activation: task.activation,
-    storage,
+    output,
   });
 }
 
@@ -116,17 +114,16 @@ function stripKernel(
 function stripTile(
   task: ConvTask,
   sizes: ConvSizes,
-  storage: DepthwiseStorage,
+  stored: PixelStorage,
   kernel: KernelSpec,
   image: number,
   row: number,
   strips: number,
 ): Tile {
-  const pixel = sizes.inChannels * storageBytes(storage.input);
-  const outPixel = sizes.outChannels * storageBytes(storage.output);
+  const pixel = sizes.inChannels * 4;
   const vertical = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const inRow = image * sizes.height + Math.max(0, windowStart(vertical, row));
-  const output = (image * sizes.outHeight + row) * sizes.outWidth * outPixel;
+  const output = (image * sizes.outHeight + row) * sizes.outWidth * pixelBytes(stored, sizes.outChannels);
   const slots = depthwiseSlots({
     input: { buffer: 'input0', offset: inRow * sizes.width * pixel },
     weights: { buffer: 'constant0', offset: 0 },

@@ -25,8 +25,8 @@ export type ElementwiseLink =
 export interface ElementwiseTask {
   readonly shape: Shape;
   readonly links: readonly ElementwiseLink[];
-  /** Of all inputs and the output; default f32. Scales and shifts are f32 always. */
-  readonly storage?: StorageType;
+  /** What the output holds; default f32, as inputs do always. */
+  readonly output?: StorageType;
 }
 
 /** f32 a tile writes: small enough for the first cache, large enough that starting it costs nothing. */
@@ -61,11 +61,13 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
     return { link, source: link.kind === 'gate' ? 'channel' : 'element', buffer: `input${link.input}` };
   });
   const passes = splitPasses(operands);
-  const { shape, storage = 'f32' } = task;
+  const { shape, output = 'f32' } = task;
   return {
     constants,
     scratchBytes: 0,
-    steps: passes.map((pass, i) => planPass(target, shape, storage, pass, i === 0 ? 'input0' : 'output')),
+    steps: passes.map((pass, i) =>
+      planPass(target, shape, pass, { from: i === 0 ? 'input0' : 'output', output }),
+    ),
     flops: elementCount(task.shape) * task.links.length,
   };
 }
@@ -106,19 +108,21 @@ function affineBytes(scale: Float32Array, shift: Float32Array): Uint8Array {
 
 const paddedChannels = (channels: number): number => Math.ceil(channels / 16) * 16;
 
-function planPass(
-  target: VectorTarget,
-  shape: Shape,
-  storage: StorageType,
-  operands: readonly Operand[],
-  source: BufferName,
-): TileStep {
+/** Where a pass reads from, and what the output holds. */
+interface Ends {
+  readonly from: 'input0' | 'output';
+  readonly output: StorageType;
+}
+
+const sourceType = ({ from, output }: Ends): StorageType => (from === 'output' ? output : 'f32');
+
+function planPass(target: VectorTarget, shape: Shape, operands: readonly Operand[], ends: Ends): TileStep {
   const total = elementCount(shape);
   const byChannel = operands.some((operand) => operand.source === 'channel');
   const channels = shape.at(-1) ?? 1;
   if (!byChannel)
     return shares(total, TILE_ELEMENTS).map(({ start, count }) =>
-      tile(target, storage, operands, source, { rows: 1, channels: count }, start, 0),
+      tile(target, operands, ends, { rows: 1, channels: count }, start, 0),
     );
   const images = shape[0] ?? 1;
   const rows = total / images / channels;
@@ -128,9 +132,8 @@ function planPass(
       tiles.push(
         tile(
           target,
-          storage,
           operands,
-          source,
+          ends,
           { rows: count, channels },
           (image * rows + start) * channels,
           image * channels,
@@ -141,44 +144,42 @@ function planPass(
 
 function tile(
   target: VectorTarget,
-  storage: StorageType,
   operands: readonly Operand[],
-  source: BufferName,
+  ends: Ends,
   extent: Extent,
   element: number,
   gateElement: number,
 ): Tile {
-  const bytes = storageBytes(storage);
   const slots: Slot[] = [
-    { buffer: source, offset: element * bytes },
-    { buffer: 'output', offset: element * bytes },
+    { buffer: ends.from, offset: element * storageBytes(sourceType(ends)) },
+    { buffer: 'output', offset: element * storageBytes(ends.output) },
   ];
   for (const { link, source: from, buffer } of operands) {
     if (from === 'none') continue;
     const offset = from === 'element' ? element : link.kind === 'gate' ? gateElement : 0;
-    slots.push({ buffer, offset: offset * bytes });
+    slots.push({ buffer, offset: offset * 4 });
   }
-  return { kernel: kernelOf(target, storage, operands, extent), slots };
+  return { kernel: kernelOf(target, operands, ends, extent), slots };
 }
 
 function kernelOf(
   target: VectorTarget,
-  storage: StorageType,
   operands: readonly Operand[],
+  ends: Ends,
   extent: Extent,
 ): KernelSpec {
   const links = operands.map(({ link }) => (link.kind === 'activation' ? link.fn : link.kind));
   return {
-    name: `${storage}_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
-    generate: (a) => generate(a, storage, operands, extent),
+    name: `${sourceType(ends)}-${ends.output}_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
+    generate: (a) => generate(a, operands, ends, extent),
   };
 }
 
 /** Channels outside, rows inside, so that gates and their like stay in the first cache. */
 function generate(
   a: VectorAssembler,
-  storage: StorageType,
   operands: readonly Operand[],
+  ends: Ends,
   { rows, channels }: Extent,
 ): void {
   let slot = 1;
@@ -189,29 +190,28 @@ function generate(
     pointers.filter((pointer, i): pointer is Int => pointer !== undefined && operands[i]?.source === wanted);
   const elements = [source, output, ...walking('element')];
   const all = [...elements, ...walking('channel')];
-  const bytes = storageBytes(storage);
-  const affine = pointers.filter((_, i) => operands[i]?.link.kind === 'affine');
-  const typeOf = (pointer: Int): StorageType => (affine.includes(pointer) ? 'f32' : storage);
+  const typeOf = (pointer: Int): StorageType =>
+    pointer === source ? sourceType(ends) : pointer === output ? ends.output : 'f32';
   overRow(
     a,
     channels,
     VECTORS,
     all,
     (parts) => {
-      const body = (): void => emitLinks(a, operands, pointers, { storage, source, output, parts, channels });
+      const body = (): void => emitLinks(a, operands, pointers, { source, output, parts, channels, ends });
       if (rows === 1) return body();
       a.loop(rows, () => {
         body();
-        for (const pointer of elements) a.addInt(pointer, channels * bytes);
+        for (const pointer of elements) a.addInt(pointer, channels * storageBytes(typeOf(pointer)));
       });
-      for (const pointer of elements) a.addInt(pointer, -rows * channels * bytes);
+      for (const pointer of elements) a.addInt(pointer, -rows * channels * storageBytes(typeOf(pointer)));
     },
     typeOf,
   );
 }
 
 interface Span {
-  readonly storage: StorageType;
+  readonly ends: Ends;
   readonly source: Int;
   readonly output: Int;
   readonly parts: readonly Part[];
@@ -222,30 +222,30 @@ function emitLinks(
   a: VectorAssembler,
   operands: readonly Operand[],
   pointers: readonly (Int | undefined)[],
-  { storage, source, output, parts, channels }: Span,
+  { source, output, parts, channels, ends }: Span,
 ): void {
   const values = parts.map((part) => {
     const value = a.newVec();
-    loadAs(a, storage, value, partAt(source, part, storage), part.lanes);
+    const type = sourceType(ends);
+    loadAs(a, type, value, partAt(source, part, type), part.lanes);
     return value;
   });
   operands.forEach(({ link }, i) => {
     const pointer = pointers[i];
     parts.forEach((part, j) => {
       const value = values[j];
-      if (value !== undefined) emitLink(a, storage, link, value, pointer, part, channels);
+      if (value !== undefined) emitLink(a, link, value, pointer, part, channels);
     });
   });
   parts.forEach((part, j) => {
     const value = values[j];
-    if (value !== undefined) storeAs(a, storage, partAt(output, part, storage), value, part.lanes);
+    if (value !== undefined) storeAs(a, ends.output, partAt(output, part, ends.output), value, part.lanes);
   });
   a.freeVec(...values);
 }
 
 function emitLink(
   a: VectorAssembler,
-  storage: StorageType,
   link: ElementwiseLink,
   value: Vec,
   pointer: Int | undefined,
@@ -260,7 +260,7 @@ function emitLink(
     a.fma(operand, value, partAt(pointer, part));
     a.move(value, operand);
   } else {
-    loadAs(a, storage, operand, partAt(pointer, part, storage), part.lanes);
+    a.load(operand, partAt(pointer, part), part.lanes);
     a.binary(link.kind === 'add' ? 'add' : 'multiply', value, value, operand);
   }
   a.freeVec(operand);

@@ -1,7 +1,6 @@
 import type { Int, VectorAssembler, VectorTarget } from '../assembler/vector-assembler.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import type { TaskPlan, Tile } from './plan.ts';
-import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
 import { partAt, partsOf, shares } from './vector-span.ts';
 
 /** Vectors of channels a tile sums at once; each needs two registers. */
@@ -10,12 +9,7 @@ const VECTORS = 4;
 const BLOCK = 32;
 
 /** Mean over rows and columns. @param shape input NHWC; the output is [N,1,1,C] */
-export function planGlobalAveragePool(
-  target: VectorTarget,
-  shape: Shape,
-  storage: StorageType = 'f32',
-): TaskPlan {
-  const bytes = storageBytes(storage);
+export function planGlobalAveragePool(target: VectorTarget, shape: Shape): TaskPlan {
   const [n = 1, height = 1, width = 1, channels = 1] = shape;
   const positions = height * width;
   const tiles: Tile[] = [];
@@ -23,24 +17,18 @@ export function planGlobalAveragePool(
     for (const { start, count } of shares(channels, VECTORS * target.lanes))
       tiles.push({
         kernel: {
-          name: `${storage}_globalAveragePool_${positions}p${channels}c_${count}__${target.name}`,
-          generate: (a) => generate(a, storage, positions, channels, count),
+          name: `f32_globalAveragePool_${positions}p${channels}c_${count}__${target.name}`,
+          generate: (a) => generate(a, positions, channels, count),
         },
         slots: [
-          { buffer: 'input0', offset: (image * positions * channels + start) * bytes },
-          { buffer: 'output', offset: (image * channels + start) * bytes },
+          { buffer: 'input0', offset: (image * positions * channels + start) * 4 },
+          { buffer: 'output', offset: (image * channels + start) * 4 },
         ],
       });
   return { constants: [], scratchBytes: 0, steps: [tiles], flops: n * positions * channels };
 }
 
-function generate(
-  a: VectorAssembler,
-  storage: StorageType,
-  positions: number,
-  channels: number,
-  count: number,
-): void {
+function generate(a: VectorAssembler, positions: number, channels: number, count: number): void {
   const [source, output] = [a.slot(1), a.slot(2)];
   const parts = partsOf(count, a.lanes);
   const totals = parts.map(() => zeroed(a));
@@ -51,10 +39,10 @@ function generate(
       parts.forEach((part, i) => {
         const sum = sums[i];
         if (sum === undefined) return;
-        loadAs(a, storage, value, partAt(source, part, storage), part.lanes);
+        a.load(value, partAt(source, part), part.lanes);
         a.binary('add', sum, sum, value);
       });
-      a.addInt(source, channels * storageBytes(storage));
+      a.addInt(source, channels * 4);
     });
     totals.forEach((total, i) => {
       const sum = sums[i];
@@ -64,7 +52,7 @@ function generate(
   };
   a.loop(Math.floor(positions / BLOCK), () => addBlock(BLOCK));
   if (positions % BLOCK > 0) addBlock(positions % BLOCK);
-  storeScaled(a, storage, output, parts, totals, 1 / positions);
+  storeScaled(a, output, parts, totals, 1 / positions);
 }
 
 function zeroed(a: VectorAssembler) {
@@ -75,7 +63,6 @@ function zeroed(a: VectorAssembler) {
 
 function storeScaled(
   a: VectorAssembler,
-  storage: StorageType,
   output: Int,
   parts: ReturnType<typeof partsOf>,
   totals: readonly ReturnType<typeof zeroed>[],
@@ -87,7 +74,7 @@ function storeScaled(
     const total = totals[i];
     if (total === undefined) return;
     a.binary('multiply', total, total, scale);
-    storeAs(a, storage, partAt(output, part, storage), total, part.lanes);
+    a.store(partAt(output, part), total, part.lanes);
   });
   a.freeVec(scale, ...totals);
 }

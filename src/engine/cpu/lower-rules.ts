@@ -9,7 +9,6 @@ import type { TaskPlan } from '../../kernel/plan.ts';
 import { planPool2d } from '../../kernel/pool2d.ts';
 import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
 import { planSoftmax } from '../../kernel/softmax.ts';
-import type { StorageType } from '../../kernel/storage.ts';
 import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
 
 /** A link of an element-wise chain whose operand is still a value of the graph. */
@@ -38,9 +37,7 @@ export type Lowered =
   | {
       readonly kind: 'whole';
       readonly sources: readonly ValueId[];
-      readonly plan: (target: VectorTarget, storage: StorageType) => TaskPlan;
-      /** Whether it can be planned for bf16 memory. */
-      readonly bf16: boolean;
+      readonly plan: (target: VectorTarget) => TaskPlan;
     };
 
 export interface LowerContext {
@@ -143,7 +140,7 @@ const lowerTable: LowerTable = {
   }),
   flatten: (node) => ({ kind: 'alias', source: input(node) }),
   globalAveragePool: (node, context) =>
-    whole(node, (target, storage) => planGlobalAveragePool(target, shapeOf(node, context), storage), true),
+    whole(node, (target) => planGlobalAveragePool(target, shapeOf(node, context))),
   pool2d: (node, context) =>
     whole(node, (target) => planPool2d(target, { input: shapeOf(node, context), ...node.attrs })),
   softmax: (node, context) => whole(node, (target) => planSoftmax(target, shapeOf(node, context))),
@@ -158,12 +155,8 @@ const lowerTable: LowerTable = {
     ),
 };
 
-function whole(
-  node: Node,
-  plan: (target: VectorTarget, storage: StorageType) => TaskPlan,
-  bf16 = false,
-): Lowered {
-  return { kind: 'whole', sources: node.inputs, plan, bf16 };
+function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
+  return { kind: 'whole', sources: node.inputs, plan };
 }
 
 /** Looks a node's row up by kind. @throws EngineError where an operand must be a parameter and is not */

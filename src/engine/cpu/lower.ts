@@ -4,11 +4,11 @@ import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph
 import { planBf16Convolution } from '../../kernel/bf16-convolution.ts';
 import { type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
-import { onF32, type StoredOperand, type StoredOperands } from '../../kernel/on-f32.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
-import type { StorageType } from '../../kernel/storage.ts';
-import { elementCount, type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import type { PixelStorage } from '../../kernel/storage.ts';
+import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { type ChainLink, type ChainView, type Lowered, lowerNode } from './lower-rules.ts';
+import { termTypes } from './term-types.ts';
 
 /** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
 export interface Task {
@@ -28,17 +28,17 @@ export interface Program {
   /** The value whose memory a value shares: itself, or what it is another view of. */
   readonly storage: (value: ValueId) => ValueId;
   /** What a value's memory holds. */
-  readonly typeOf: (value: ValueId) => StorageType;
+  readonly typeOf: (value: ValueId) => PixelStorage;
 }
 
-type Convolution = Extract<Lowered, { kind: 'convolution' }>;
+export type Convolution = Extract<Lowered, { kind: 'convolution' }>;
 type Body =
   | Convolution
   | Extract<Lowered, { kind: 'whole' }>
   | { readonly kind: 'chain'; readonly source: ValueId };
 
 /** A task being put together: a body, and links applied to its result. */
-interface Group {
+export interface Group {
   readonly body: Body;
   readonly links: readonly ChainLink[];
   readonly nodes: readonly Node[];
@@ -57,7 +57,7 @@ export function lower(
   graph: CheckedGraph,
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
-  precision: StorageType = 'f32',
+  precision: 'f32' | 'bf16' = 'f32',
 ): Program {
   const lowered = graph.nodes.map((node) => lowerNode(node, { graph, parameters }));
   const storage = aliases(graph, lowered);
@@ -96,28 +96,11 @@ export function lower(
     const body: Body = { kind: 'chain', source: own.source };
     groups.set(output, { body, links: own.links, nodes: [node], shape, output });
   });
-  const typeOf = storageTypes(graph, storage, precision);
-  const counts = (value: ValueId): StoredOperand => ({
-    type: typeOf(value),
-    count: elementCount(valueAt(graph, value).shape),
-  });
-  const context: TaskContext = { target, storage, precision, operand: counts };
-  return { tasks: [...groups.values()].map((group) => makeTask(group, context)), storage, typeOf };
-}
-
-/** What is handed over at the ends of the net is f32: inputs, outputs and parameters. */
-function storageTypes(
-  graph: CheckedGraph,
-  storage: (value: ValueId) => ValueId,
-  precision: StorageType,
-): (value: ValueId) => StorageType {
-  const ends = [
-    ...graph.inputs,
-    ...graph.parameters.map(({ value }) => value),
-    ...graph.outputs.map(({ value }) => value),
-  ];
-  const f32 = new Set(ends.map(storage));
-  return (value) => (f32.has(storage(value)) ? 'f32' : precision);
+  const all = [...groups.values()];
+  const types = precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(graph, all, storage);
+  const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
+  const context: TaskContext = { target, storage, precision, typeOf };
+  return { tasks: all.map((group) => makeTask(group, context)), storage, typeOf };
 }
 
 function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {
@@ -158,64 +141,33 @@ function accepts(group: Group, more: readonly ChainLink[]): boolean {
 interface TaskContext {
   readonly target: VectorTarget;
   readonly storage: (value: ValueId) => ValueId;
-  readonly precision: StorageType;
-  readonly operand: (value: ValueId) => StoredOperand;
+  readonly precision: 'f32' | 'bf16';
+  readonly typeOf: (value: ValueId) => PixelStorage;
 }
 
-function makeTask(group: Group, { target, storage, precision, operand }: TaskContext): Task {
+function makeTask(group: Group, { target, storage, precision, typeOf }: TaskContext): Task {
   const { nodes, output } = group;
   const name = nodes.at(-1)?.name ?? '';
   const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
   const operands = group.links.flatMap((link) => ('operand' in link ? [link.operand] : []));
-  /** A kernel for f32 memory does for bf16 memory too, with copies around it. */
-  const make = (
-    sources: readonly ValueId[],
-    f32: () => TaskPlan,
-    bf16: (stored: StoredOperands) => TaskPlan | undefined,
-    inPlace: readonly number[],
-  ): Task => {
+  const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: readonly number[]): Task => {
     const inputs = sources.map(storage);
-    const stored = { inputs: inputs.map(operand), output: operand(output) };
-    const plan = precision === 'f32' ? f32 : () => bf16(stored) ?? onF32(f32(), stored);
     return { name, ops, inputs, output, plan: planOf(ops, name, plan), inPlace };
   };
   const { body } = group;
-  if (body.kind === 'whole')
-    return make(
-      body.sources,
-      () => body.plan(target, 'f32'),
-      (stored) => (body.bf16 && isAllBf16(stored) ? body.plan(target, 'bf16') : undefined),
-      [],
-    );
+  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), []);
+  const result = typeOf(output);
   if (body.kind === 'convolution') {
     const task = convTask(body, group.links);
-    return make(
-      [body.source, ...operands],
-      () => planConvolution(target, task),
-      (stored) => bf16Convolution(target, task, stored),
-      [],
-    );
+    const plan =
+      precision === 'f32'
+        ? () => planConvolution(target, task)
+        : () => planBf16Convolution(target, task, { input: typeOf(body.source), output: result });
+    return make([body.source, ...operands], plan, []);
   }
   const links = numbered(group.links);
-  const task = { shape: group.shape, links };
-  return make(
-    [body.source, ...operands],
-    () => planElementwise(target, task),
-    (stored) => (isAllBf16(stored) ? planElementwise(target, { ...task, storage: 'bf16' }) : undefined),
-    elementwiseInPlace(links),
-  );
-}
-
-const isAllBf16 = ({ inputs, output }: StoredOperands): boolean =>
-  [...inputs, output].every(({ type }) => type === 'bf16');
-
-function bf16Convolution(
-  target: VectorTarget,
-  task: ConvTask,
-  { inputs: [input, residual], output }: StoredOperands,
-): TaskPlan | undefined {
-  if (input === undefined || (residual !== undefined && residual.type !== output.type)) return undefined;
-  return planBf16Convolution(target, task, { input: input.type, output: output.type });
+  const task = { shape: group.shape, links, output: result === 'f32' ? 'f32' : 'bf16' } as const;
+  return make([body.source, ...operands], () => planElementwise(target, task), elementwiseInPlace(links));
 }
 
 /** Operands become the task's inputs 1, 2, … */
@@ -224,7 +176,10 @@ function numbered(links: readonly ChainLink[]): readonly ElementwiseLink[] {
   return links.map((link) => ('operand' in link ? { kind: link.kind, input: ++input } : link));
 }
 
-function convTask({ input, geometry, weight, bias }: Convolution, links: readonly ChainLink[]): ConvTask {
+export function convTask(
+  { input, geometry, weight, bias }: Convolution,
+  links: readonly ChainLink[],
+): ConvTask {
   const last = links.at(-1);
   return {
     input,

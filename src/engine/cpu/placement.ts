@@ -1,5 +1,5 @@
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
-import { storageBytes } from '../../kernel/storage.ts';
+import { pixelBytes } from '../../kernel/storage.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { type Arena, type Lifetime, layOut } from './arena.ts';
 import type { Program } from './lower.ts';
@@ -34,7 +34,7 @@ export function place(
   const last = lastUses(graph, program);
   const buffers = new Map<ValueId, Buffer>();
   const bytesOf = (value: ValueId): number =>
-    elementCount(valueAt(graph, value).shape) * storageBytes(program.typeOf(value));
+    pixelBytes(program.typeOf(value), elementCount(valueAt(graph, value).shape));
   for (const value of graph.inputs)
     buffers.set(value, { values: [value], bytes: bytesOf(value), first: -1, last: last.get(value) ?? -1 });
   program.tasks.forEach(({ inputs, output, inPlace }, index) => {

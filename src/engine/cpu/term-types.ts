@@ -1,0 +1,49 @@
+/**
+ * Which values between tasks are stored as bf16 terms: those that only matrix products read, and that come from a
+ * kernel that can write them so. Everything else stays f32.
+ */
+import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
+import { isDense, productTerms } from '../../kernel/bf16-convolution.ts';
+import { isDepthwise } from '../../kernel/depthwise.ts';
+import type { PixelStorage } from '../../kernel/storage.ts';
+import { convTask, type Group } from './lower.ts';
+
+type Terms = 1 | 2;
+
+export function termTypes(
+  graph: CheckedGraph,
+  groups: readonly Group[],
+  storage: (value: ValueId) => ValueId,
+): ReadonlyMap<ValueId, PixelStorage> {
+  /** Terms that readers of a value want; 0 where one of them wants f32. */
+  const wanted = new Map<ValueId, Terms | 0>();
+  const read = (value: ValueId, terms: Terms | 0): void => {
+    const known = wanted.get(storage(value));
+    wanted.set(storage(value), known === undefined || known === terms ? terms : 0);
+  };
+  for (const { value } of graph.outputs) read(value, 0);
+  for (const { body, links } of groups) {
+    for (const link of links) if ('operand' in link) read(link.operand, 0);
+    if (body.kind === 'whole') for (const source of body.sources) read(source, 0);
+    if (body.kind === 'chain') read(body.source, 0);
+    if (body.kind !== 'convolution') continue;
+    const task = convTask(body, links);
+    read(body.source, isDense(task) ? productTerms(task).input : 0);
+  }
+  const types = new Map<ValueId, PixelStorage>();
+  for (const group of groups) {
+    const terms = wanted.get(storage(group.output)) ?? 0;
+    if (terms > 0 && terms <= writableTerms(group))
+      types.set(storage(group.output), { terms: terms === 2 ? 2 : 1 });
+  }
+  return types;
+}
+
+/** The most terms in which a task can write its result; 0 for f32 only. */
+function writableTerms({ body, links }: Group): Terms | 0 {
+  if (body.kind === 'whole') return 0;
+  if (body.kind === 'chain') return 1;
+  const task = convTask(body, links);
+  if (task.residual || !(isDense(task) || isDepthwise(task))) return 0;
+  return 2;
+}
