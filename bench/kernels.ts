@@ -2,7 +2,7 @@
  * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
  * so that weights and activations come from the caches they would come from.
  *
- *     node dist/bench/kernels.js [s0…s4] [bf16|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *     node dist/bench/kernels.js [s0…s4] [bf16|bf16x2|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import { at, type TargetName, type VectorTarget } from '../src/assembler/vector-assembler.ts';
@@ -10,6 +10,7 @@ import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { activations } from '../src/graph/activations.ts';
 import {
+  type Bf16Precision,
   bf16Row,
   type ConvStorage,
   isDense,
@@ -30,15 +31,17 @@ import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
 
 async function machineFor(name: string): Promise<Machine> {
-  if (name === 'bf16' || name === 'avx512' || name === 'avx2') {
+  if (name === 'avx512' || name === 'avx2') {
     const support = await nativeSupport();
     if (!support.available) throw new EngineError(`bench: no native code here: ${support.reason}`);
-    return createNativeMachine(support, { target: name === 'bf16' ? 'avx512' : name });
+    return createNativeMachine(support, { target: name });
   }
   const features = nodeWasmFeatures();
   const relaxed = name === 'wasm-relaxed';
   if (!relaxed && name !== 'wasm')
-    throw new UsageError(`bench: expected target bf16, avx512, avx2, wasm or wasm-relaxed, found "${name}".`);
+    throw new UsageError(
+      `bench: expected target bf16, bf16x2, avx512, avx2, wasm or wasm-relaxed, found "${name}".`,
+    );
   if (relaxed && !features.relaxedSimd) throw new EngineError('bench: this runtime lacks relaxed SIMD');
   return createWasmMachine({ relaxed, shared: false });
 }
@@ -96,11 +99,11 @@ const f32Storage: ConvStorage = { input: 'f32', output: 'f32' };
 
 interface StoredLayer extends ConvLayer {
   readonly storage: ConvStorage;
-  readonly bf16: boolean;
+  readonly bf16: Bf16Precision | undefined;
 }
 
 function planLayer(target: VectorTarget, { task, storage, bf16 }: StoredLayer): TaskPlan {
-  return bf16 ? planBf16Convolution(target, task, storage) : planConvolution(target, task);
+  return bf16 ? planBf16Convolution(target, task, storage, bf16) : planConvolution(target, task);
 }
 
 function rowName(target: VectorTarget, { task, bf16 }: StoredLayer): string {
@@ -108,11 +111,11 @@ function rowName(target: VectorTarget, { task, bf16 }: StoredLayer): string {
 }
 
 /** Terms of bf16 between a depthwise convolution and the product after it, f32 elsewhere. */
-function stored(layers: readonly ConvLayer[], bf16: boolean): readonly StoredLayer[] {
+function stored(layers: readonly ConvLayer[], bf16: Bf16Precision | undefined): readonly StoredLayer[] {
   const inputs = layers.map(({ task }, i): PixelStorage => {
     const before = layers[i - 1]?.task;
-    const terms = bf16 && isDense(task) && before !== undefined && !isDense(before);
-    return terms ? { terms: productTerms(task).input } : 'f32';
+    const terms = isDense(task) && before !== undefined && !isDense(before);
+    return bf16 && terms ? { terms: productTerms(bf16, task).input } : 'f32';
   });
   return layers.map((layer, i) => {
     const storage = { input: inputs[i] ?? 'f32', output: inputs[i + 1] ?? 'f32' };
@@ -136,7 +139,12 @@ function loadLayers(machine: Machine, layers: readonly StoredLayer[], random: Ra
     if (i === 0) for (const at of given.keys()) given[at] = random.normal();
     const x = numbersOf(input, layer.storage.input, numbers, layer.task.input[3] ?? 1);
     plan.run();
-    checkSamples(layer, x, numbersOf(output, layer.storage.output, outputSize(layer.task), layer.task.weight.shape[0] ?? 1), random);
+    checkSamples(
+      layer,
+      x,
+      numbersOf(output, layer.storage.output, outputSize(layer.task), layer.task.weight.shape[0] ?? 1),
+      random,
+    );
     return { ...layer, row: rowName(machine.target, layer), plan, ms: [] };
   });
 }
@@ -251,8 +259,9 @@ async function main([
   const random = createRandom(1);
   const graph = buildMobileOne(mobileOneConfig(variant), { form: 'deploy' });
   const layers = convLayers(graph, random).filter(({ shape }) => shape.includes(filter));
-  const machine = await machineFor(targetName);
-  const loaded = loadLayers(machine, stored(layers, targetName === 'bf16'), random);
+  const bf16 = targetName === 'bf16' || targetName === 'bf16x2' ? targetName : undefined;
+  const machine = await machineFor(bf16 ? 'avx512' : targetName);
+  const loaded = loadLayers(machine, stored(layers, bf16), random);
   const nothing = area(machine.allocate(64));
   const flat = peakPlan(machine.target.name, machine.target.lanes);
   const peak = loadPlan(machine, flat, { inputs: [], output: nothing });

@@ -1,11 +1,15 @@
 import type { CheckedGraph } from '../graph/graph.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 
-export type Precision = 'f32' | 'f64' | 'bf16';
+/**
+ * What engines compute with. Factors of matrix products, and the tensors that only they read, are bf16 where asked
+ * for, with f32 sums and all else f32; in bf16x2 they are sums of two bf16 numbers where one would cost accuracy.
+ */
+export type Precision = 'f32' | 'f64' | 'bf16' | 'bf16x2';
 
 /** What is asked of an engine. One that lacks what is asked throws EngineError; hints may be ignored. */
 export interface CompileOptions {
-  /** What tensors hold between nodes; default f32. */
+  /** Default f32. */
   readonly precision?: Precision;
   /** A hint: threads a run may use, the caller's own included; default 'auto'. */
   readonly threads?: number | 'auto';

@@ -1,18 +1,15 @@
 /** Convolutions where factors of matrix products are bf16: which kernel computes which. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { EngineError } from '../errors.ts';
-import { type Bf16Row, productTerms } from './bf16-row.ts';
-import { tilesRow } from './bf16-tiles.ts';
+import { bf16Rows } from './bf16-product.ts';
+import { type Bf16Precision, type Bf16Row, productTerms } from './bf16-row.ts';
 import { type ConvTask, convSizes } from './convolution-row.ts';
 import { planConvolution } from './convolution-task.ts';
 import { isDepthwise, planDepthwise } from './depthwise.ts';
 import type { TaskPlan } from './plan.ts';
 import type { PixelStorage } from './storage.ts';
 
-export { productTerms } from './bf16-row.ts';
-
-/** In the order of preference. */
-export const bf16Rows: readonly Bf16Row[] = [tilesRow];
+export { type Bf16Precision, productTerms } from './bf16-row.ts';
 
 /** The row that a target takes; undefined where it has no bf16 products. */
 export function bf16Row(target: VectorTarget): Bf16Row | undefined {
@@ -35,12 +32,17 @@ export interface ConvStorage {
  * everything of other convolutions that are not dense.
  * @throws ShapeError when the task's parts do not fit together; EngineError where the target has no bf16 products
  */
-export function planBf16Convolution(target: VectorTarget, task: ConvTask, storage: ConvStorage): TaskPlan {
+export function planBf16Convolution(
+  target: VectorTarget,
+  task: ConvTask,
+  storage: ConvStorage,
+  precision: Bf16Precision,
+): TaskPlan {
   convSizes(task);
   if (isDepthwise(task)) return planDepthwise(target, task, undefined, storage.output);
   if (!isDense(task)) return planConvolution(target, task);
   const row = bf16Row(target);
   if (row === undefined)
     throw new EngineError(`bf16: target ${target.name} has no bf16 products here`, { target: target.name });
-  return row.plan(target, task, { ...storage, terms: productTerms(task) });
+  return row.plan(task, { ...storage, terms: productTerms(precision, task) });
 }

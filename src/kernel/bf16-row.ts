@@ -19,15 +19,18 @@ export interface ProductTerms {
   readonly weights: Terms['terms'];
 }
 
+export type Bf16Precision = 'bf16' | 'bf16x2';
+
 const FEW_INPUTS = 64;
 const MANY_INPUTS = 512;
 
 /**
- * Rounding errors of early layers grow on their way through the net, those of late ones fade; and early layers,
- * which have few channels, cost little. So products of short sums get all the terms there are, and those of long
- * ones a single one.
+ * bf16: one term each. bf16x2: rounding errors of early layers grow on their way through the net, those of late
+ * ones fade; and early layers, which have few channels, cost little. So both factors of short sums get two terms,
+ * weights of longer ones too, and those of long ones a single one.
  */
-export function productTerms(task: ConvTask): ProductTerms {
+export function productTerms(precision: Bf16Precision, task: ConvTask): ProductTerms {
+  if (precision === 'bf16') return { input: 1, weights: 1 };
   const [, ...window] = task.weight.shape;
   const length = window.reduce((product, size) => product * size, 1);
   return { input: length < FEW_INPUTS ? 2 : 1, weights: length < MANY_INPUTS ? 2 : 1 };
@@ -40,5 +43,5 @@ export interface Bf16Row {
   readonly computes: string;
   readonly applies: (target: VectorTarget) => boolean;
   /** The input is in `terms.input` terms, or f32. */
-  readonly plan: (target: VectorTarget, task: ConvTask, how: Bf16Conv) => TaskPlan;
+  readonly plan: (task: ConvTask, how: Bf16Conv) => TaskPlan;
 }

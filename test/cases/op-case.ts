@@ -98,7 +98,12 @@ export async function runCase(engine: Engine, c: OpCase, precision: Precision, s
   }
 }
 
-const epsilons: { readonly [P in Precision]: number } = { f32: 2 ** -23, f64: 2 ** -52, bf16: 2 ** -7 };
+const epsilons: { readonly [P in Precision]: number } = {
+  f32: 2 ** -23,
+  f64: 2 ** -52,
+  bf16: 2 ** -7,
+  bf16x2: 2 ** -15,
+};
 
 /**
  * The largest |actual − expected| / (ε·√k·(|expected| + largest |expected|)) of any element, k the reduction:

@@ -1,10 +1,10 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
-import type { StorageType } from '../../kernel/storage.ts';
+import { bf16Row } from '../../kernel/bf16-convolution.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
-import type { CompileOptions, Engine, Session } from '../engine.ts';
-import { lower } from './lower.ts';
+import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';
+import { lower, type StoragePrecision } from './lower.ts';
 import type { MachineProvider } from './machine-provider.ts';
 import { createSession } from './session.ts';
 import type { ThreadPool } from './thread-pool.ts';
@@ -64,17 +64,17 @@ function chooseMachine(machines: readonly MachineProvider[], wanted: string | un
   );
 }
 
-function checkPrecision(precision: string, { target }: MachineProvider): StorageType {
-  const { features } = target;
-  if (precision === 'bf16' && !features.has('tiles') && !features.has('bf16Dot'))
+function checkPrecision(precision: Precision, { target }: MachineProvider): StoragePrecision {
+  if (precision === 'f32') return precision;
+  if (precision !== 'bf16' && precision !== 'bf16x2')
     throw new EngineError(
-      `engine cpu: precision "bf16" needs native code on a processor with AMX-BF16 or AVX512-BF16; target ${target.name} has neither here. Use precision "f32".`,
-      { precision, target: target.name },
-    );
-  if (precision !== 'f32' && precision !== 'bf16')
-    throw new EngineError(
-      `engine cpu: precision must be "f32" or "bf16", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
+      `engine cpu: precision must be "f32", "bf16" or "bf16x2", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
       { precision },
+    );
+  if (bf16Row(target) === undefined)
+    throw new EngineError(
+      `engine cpu: precision "${precision}" needs native code on a processor with AMX-BF16 or AVX512-BF16; target ${target.name} has neither here. Use precision "f32".`,
+      { precision, target: target.name },
     );
   return precision;
 }

@@ -1,14 +1,18 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
-import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
-import { planBf16Convolution } from '../../kernel/bf16-convolution.ts';
-import { type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
+import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
+import { planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
-import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { type ChainLink, type ChainView, type Lowered, lowerNode } from './lower-rules.ts';
+import { type Body, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
+
+/** What factors of matrix products are; all else is f32. */
+export type StoragePrecision = 'f32' | Bf16Precision;
 
 /** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
 export interface Task {
@@ -31,22 +35,6 @@ export interface Program {
   readonly typeOf: (value: ValueId) => PixelStorage;
 }
 
-export type Convolution = Extract<Lowered, { kind: 'convolution' }>;
-type Body =
-  | Convolution
-  | Extract<Lowered, { kind: 'whole' }>
-  | { readonly kind: 'chain'; readonly source: ValueId };
-
-/** A task being put together: a body, and links applied to its result. */
-export interface Group {
-  readonly body: Body;
-  readonly links: readonly ChainLink[];
-  readonly nodes: readonly Node[];
-  /** Shape of the result, which links keep. */
-  readonly shape: Shape;
-  readonly output: ValueId;
-}
-
 /**
  * Graph → tasks. What is exact and free is folded: an activation, and a sum with one other value, into the
  * convolution or linear layer before them; element-wise ops into one chain; flatten and one-operand sums into
@@ -57,7 +45,7 @@ export function lower(
   graph: CheckedGraph,
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
-  precision: 'f32' | 'bf16' = 'f32',
+  precision: StoragePrecision = 'f32',
 ): Program {
   const lowered = graph.nodes.map((node) => lowerNode(node, { graph, parameters }));
   const storage = aliases(graph, lowered);
@@ -97,7 +85,8 @@ export function lower(
     groups.set(output, { body, links: own.links, nodes: [node], shape, output });
   });
   const all = [...groups.values()];
-  const types = precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(graph, all, storage);
+  const types =
+    precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
   const context: TaskContext = { target, storage, precision, typeOf };
   return { tasks: all.map((group) => makeTask(group, context)), storage, typeOf };
@@ -141,7 +130,7 @@ function accepts(group: Group, more: readonly ChainLink[]): boolean {
 interface TaskContext {
   readonly target: VectorTarget;
   readonly storage: (value: ValueId) => ValueId;
-  readonly precision: 'f32' | 'bf16';
+  readonly precision: StoragePrecision;
   readonly typeOf: (value: ValueId) => PixelStorage;
 }
 
@@ -162,7 +151,7 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
     const plan =
       precision === 'f32'
         ? () => planConvolution(target, task)
-        : () => planBf16Convolution(target, task, { input: typeOf(body.source), output: result });
+        : () => planBf16Convolution(target, task, { input: typeOf(body.source), output: result }, precision);
     return make([body.source, ...operands], plan, []);
   }
   const links = numbered(group.links);
@@ -174,21 +163,6 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
 function numbered(links: readonly ChainLink[]): readonly ElementwiseLink[] {
   let input = 0;
   return links.map((link) => ('operand' in link ? { kind: link.kind, input: ++input } : link));
-}
-
-export function convTask(
-  { input, geometry, weight, bias }: Convolution,
-  links: readonly ChainLink[],
-): ConvTask {
-  const last = links.at(-1);
-  return {
-    input,
-    geometry,
-    weight,
-    ...(bias ? { bias } : {}),
-    activation: last?.kind === 'activation' ? last.fn : null,
-    residual: links[0]?.kind === 'add',
-  };
 }
 
 function planOf(ops: string, name: string, plan: () => TaskPlan): TaskPlan {

@@ -3,14 +3,15 @@
  * kernel that can write them so. Everything else stays f32.
  */
 import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
-import { isDense, productTerms } from '../../kernel/bf16-convolution.ts';
+import { type Bf16Precision, isDense, productTerms } from '../../kernel/bf16-convolution.ts';
 import { isDepthwise } from '../../kernel/depthwise.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
-import { convTask, type Group } from './lower.ts';
+import { convTask, type Group } from './task-group.ts';
 
 type Terms = 1 | 2;
 
 export function termTypes(
+  precision: Bf16Precision,
   graph: CheckedGraph,
   groups: readonly Group[],
   storage: (value: ValueId) => ValueId,
@@ -28,7 +29,7 @@ export function termTypes(
     if (body.kind === 'chain') read(body.source, 0);
     if (body.kind !== 'convolution') continue;
     const task = convTask(body, links);
-    read(body.source, isDense(task) ? productTerms(task).input : 0);
+    read(body.source, isDense(task) ? productTerms(precision, task).input : 0);
   }
   const types = new Map<ValueId, PixelStorage>();
   for (const group of groups) {

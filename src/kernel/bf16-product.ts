@@ -1,15 +1,18 @@
-/** Dense convolutions and linear layers on bf16 memory as matrix products on AMX tiles. */
-import type { VectorTarget } from '../assembler/vector-assembler.ts';
+/** Dense convolutions and linear layers as matrix products of bf16 factors. */
+import type { Feature } from '../assembler/vector-assembler.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../tensor/half.ts';
-import type { Bf16Conv, Bf16Row } from './bf16-row.ts';
 import {
-  TILE_COLUMNS,
-  TILE_SCRATCH_BYTES,
-  type TileChunk,
-  type TileSpec,
-  tileKernel,
-  tileSlots,
-} from './bf16-tile-kernel.ts';
+  COLUMN_CHANNELS,
+  PANEL_COLUMNS,
+  type ProductChunk,
+  type ProductSpec,
+  type ProductUnit,
+  productKernel,
+  productSlots,
+  SCRATCH_BYTES,
+} from './bf16-product-kernel.ts';
+import type { Bf16Conv, Bf16Row } from './bf16-row.ts';
+import { dotUnit, tileUnit } from './bf16-units.ts';
 import { type WindowRead, windowRead } from './bf16-window.ts';
 import { type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
 import type { TaskPlan, Tile } from './plan.ts';
@@ -17,8 +20,7 @@ import { type Span, spans } from './split-work.ts';
 import { channelBytes, pixelBytes } from './storage.ts';
 import { evenParts } from './window-blocks.ts';
 
-const PANEL_CHANNELS = 2 * TILE_COLUMNS;
-const MOST_POSITIONS = 32;
+const PANEL_CHANNELS = PANEL_COLUMNS * COLUMN_CHANNELS;
 const MOST_CHUNK = 32;
 
 /** Work that a tile should at least hold: arithmetic, and weights that come from far. */
@@ -62,8 +64,8 @@ function wantedParts({ macs }: ConvSizes, weightBytes: number): number {
   return Math.max(1, Math.min(MOST_TILES, Math.round(wanted)));
 }
 
-function sharesOf(read: WindowRead, panels: number, wanted: number): Share[] {
-  const heights = evenParts(read.positions, MOST_POSITIONS);
+function sharesOf(read: WindowRead, mostPositions: number, panels: number, wanted: number): Share[] {
+  const heights = evenParts(read.positions, mostPositions);
   const blockCount = heights.length * read.lines;
   const panelParts = Math.max(1, Math.min(panels, Math.ceil(wanted / blockCount)));
   const blockParts = Math.ceil(wanted / panelParts);
@@ -98,65 +100,67 @@ function sharesOf(read: WindowRead, panels: number, wanted: number): Share[] {
   return shares;
 }
 
-function planTiles(_: VectorTarget, task: ConvTask, how: Bf16Conv): TaskPlan {
+function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan {
   const sizes = convSizes(task);
   const read = windowRead(task, sizes, how.input, how.terms.input);
   const cut = chunksOf(2 * read.runPairs);
   const blocks = weightBlocks(read, cut, how.terms.weights);
-  const weights = packTiles(task, read, cut.width, blocks);
+  const weights = packProduct(task, read, cut.width, blocks);
   const panels = Math.floor(sizes.outChannels / PANEL_CHANNELS);
   const scratch = Math.ceil(read.copyBytes / 64) * 64;
   const outputStride = pixelBytes(how.output, sizes.outChannels);
-  const chunks = tileChunks(read, cut, how.terms.weights);
-  const tiles = sharesOf(read, panels, wantedParts(sizes, weights.length)).map((share, i): Tile => {
-    const spec: TileSpec = {
-      positions: share.positions,
-      positionStride: read.positionStride,
-      lineStride: read.lineStride,
-      chunks,
-      chunk: cut.width,
-      outputStride,
-      outputLineStride: read.positions * outputStride,
-      restChannels: share.last ? sizes.outChannels - panels * PANEL_CHANNELS : 0,
-      channels: sizes.outChannels,
-      output: how.output,
-      residual: task.residual,
-      activation: task.activation,
-    };
-    const line = share.image * read.imageLines + share.firstLine;
-    const channel = share.panels.first * PANEL_CHANNELS;
-    const output =
-      (line * read.positions + share.firstPosition) * outputStride + channel * channelBytes(how.output);
-    const input =
-      share.image * read.imageStride +
-      share.firstLine * read.lineStride +
-      share.firstPosition * read.positionStride;
-    const slots = tileSlots({
-      input: { buffer: read.buffer, offset: input },
-      weights: { buffer: 'constant0', offset: share.panels.first * panelBytes(2, blocks, cut.width) },
-      output: { buffer: 'output', offset: output },
-      residual: task.residual ? { buffer: 'input1', offset: output } : 0,
-      scratch: { buffer: 'scratch', offset: scratch + i * TILE_SCRATCH_BYTES },
-      lines: share.lines,
-      blocks: share.blocks,
-      panels: share.panels.end - share.panels.first,
-    });
-    return { kernel: tileKernel(spec), slots };
-  });
+  const chunks = productChunks(read, cut, how.terms.weights);
+  const tiles = sharesOf(read, unit.mostPositions, panels, wantedParts(sizes, weights.length)).map(
+    (share, i): Tile => {
+      const spec: ProductSpec = {
+        positions: share.positions,
+        positionStride: read.positionStride,
+        lineStride: read.lineStride,
+        chunks,
+        chunk: cut.width,
+        outputStride,
+        outputLineStride: read.positions * outputStride,
+        restChannels: share.last ? sizes.outChannels - panels * PANEL_CHANNELS : 0,
+        channels: sizes.outChannels,
+        output: how.output,
+        residual: task.residual,
+        activation: task.activation,
+      };
+      const line = share.image * read.imageLines + share.firstLine;
+      const channel = share.panels.first * PANEL_CHANNELS;
+      const output =
+        (line * read.positions + share.firstPosition) * outputStride + channel * channelBytes(how.output);
+      const input =
+        share.image * read.imageStride +
+        share.firstLine * read.lineStride +
+        share.firstPosition * read.positionStride;
+      const slots = productSlots({
+        input: { buffer: read.buffer, offset: input },
+        weights: { buffer: 'constant0', offset: share.panels.first * panelBytes(2, blocks, cut.width) },
+        output: { buffer: 'output', offset: output },
+        residual: task.residual ? { buffer: 'input1', offset: output } : 0,
+        scratch: { buffer: 'scratch', offset: scratch + i * SCRATCH_BYTES },
+        lines: share.lines,
+        blocks: share.blocks,
+        panels: share.panels.end - share.panels.first,
+      });
+      return { kernel: productKernel(unit, spec), slots };
+    },
+  );
   return {
     constants: [weights],
-    scratchBytes: scratch + tiles.length * TILE_SCRATCH_BYTES,
+    scratchBytes: scratch + tiles.length * SCRATCH_BYTES,
     steps: [...read.copy, tiles],
     flops: 2 * sizes.macs,
   };
 }
 
 /** Inputs chunk by chunk; second terms of inputs meet only the first term of weights. */
-function tileChunks(
+function productChunks(
   { runs, termStride }: WindowRead,
   { starts }: Chunks,
   weightTerms: number,
-): readonly TileChunk[] {
+): readonly ProductChunk[] {
   return runs.flatMap(({ offset }) =>
     starts.flatMap(({ first }) => {
       const start = offset + first * 2;
@@ -174,7 +178,7 @@ interface WeightBlock {
   readonly remainder: boolean;
 }
 
-/** In the order of `tileChunks`. */
+/** In the order of `productChunks`. */
 function weightBlocks(read: WindowRead, cut: Chunks, weightTerms: number): readonly WeightBlock[] {
   return read.runs.flatMap(({ tap }) =>
     cut.starts.flatMap((start): WeightBlock[] => {
@@ -186,11 +190,11 @@ function weightBlocks(read: WindowRead, cut: Chunks, weightTerms: number): reado
 }
 
 function panelBytes(columns: number, blocks: readonly WeightBlock[], width: number): number {
-  return columns * TILE_COLUMNS * (4 + 2 * blocks.length * width);
+  return columns * COLUMN_CHANNELS * (4 + 2 * blocks.length * width);
 }
 
-/** OIHW and bias → panels as bf16-tile-kernel.ts describes them; missing channels and inputs are 0. */
-function packTiles(
+/** OIHW and bias → panels as bf16-product-kernel.ts describes them; missing channels and inputs are 0. */
+function packProduct(
   { weight, bias }: ConvTask,
   read: WindowRead,
   width: number,
@@ -198,7 +202,7 @@ function packTiles(
 ): Uint8Array {
   const [outChannels = 0, inChannels = 0, kernelHeight = 0, kernelWidth = 0] = weight.shape;
   const taps = kernelHeight * kernelWidth;
-  const columnsInAll = Math.ceil(outChannels / TILE_COLUMNS);
+  const columnsInAll = Math.ceil(outChannels / COLUMN_CHANNELS);
   const bytes = new Uint8Array(panelBytes(columnsInAll, blocks, width));
   const floats = new Float32Array(bytes.buffer);
   const halves = new Uint16Array(bytes.buffer);
@@ -211,30 +215,37 @@ function packTiles(
   let to = 0;
   for (let first = 0; first < columnsInAll; first += 2) {
     const columns = Math.min(2, columnsInAll - first);
-    const channel = first * TILE_COLUMNS;
-    const channels = Math.min(columns * TILE_COLUMNS, outChannels - channel);
+    const channel = first * COLUMN_CHANNELS;
+    const channels = Math.min(columns * COLUMN_CHANNELS, outChannels - channel);
     for (let j = 0; j < channels; j++) floats[to / 4 + j] = bias?.data[channel + j] ?? 0;
-    to += columns * TILE_COLUMNS * 4;
+    to += columns * COLUMN_CHANNELS * 4;
     for (const block of blocks) {
       const end = Math.min(width, read.runNumbers - block.first);
       for (let j = 0; j < channels; j++) {
-        const tile = to / 2 + Math.floor(j / TILE_COLUMNS) * width * TILE_COLUMNS + (j % TILE_COLUMNS) * 2;
+        const tile =
+          to / 2 + Math.floor(j / COLUMN_CHANNELS) * width * COLUMN_CHANNELS + (j % COLUMN_CHANNELS) * 2;
         for (let k = block.covered; k < end; k++)
-          halves[tile + Math.floor(k / 2) * TILE_COLUMNS * 2 + (k % 2)] = bits(
+          halves[tile + Math.floor(k / 2) * COLUMN_CHANNELS * 2 + (k % 2)] = bits(
             channel + j,
             block,
             block.first + k,
           );
       }
-      to += columns * TILE_COLUMNS * width * 2;
+      to += columns * COLUMN_CHANNELS * width * 2;
     }
   }
   return bytes;
 }
 
-export const tilesRow: Bf16Row = {
-  name: 'bf16-tiles',
-  computes: 'dense convolutions and linear layers, on AMX',
-  applies: (target) => target.features.has('tiles'),
-  plan: planTiles,
-};
+const row = (unit: ProductUnit, computes: string, feature: Feature): Bf16Row => ({
+  name: `bf16-${unit.name}`,
+  computes,
+  applies: (target) => target.features.has(feature),
+  plan: (task, how) => planProduct(unit, task, how),
+});
+
+/** In the order of preference. */
+export const bf16Rows: readonly Bf16Row[] = [
+  row(tileUnit, 'dense convolutions and linear layers, on AMX', 'tiles'),
+  row(dotUnit, 'dense convolutions and linear layers, by dot products of vectors', 'bf16Dot'),
+];

@@ -1,0 +1,97 @@
+/** Whole nets in bf16 on the CPU engine: probabilities against f32, and where bf16 is refused. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, describe, test } from 'node:test';
+import { EngineError } from '../src/errors.ts';
+import { memorySource } from '../src/format/byte-source.ts';
+import type { CheckedGraph } from '../src/graph/graph.ts';
+import { mobileOneConfig } from '../src/model/config.ts';
+import { initialWeights, randomStatistics } from '../src/model/initialize.ts';
+import { buildMobileOne } from '../src/model/mobileone.ts';
+import { readNet } from '../src/task/read-net.ts';
+import { createRandom } from '../src/tensor/random.ts';
+import { elementCount, maxDifference, type Tensor, type Weights, zeros } from '../src/tensor/tensor.ts';
+import { reparameterize } from '../src/transform/reparameterize.ts';
+import { appleS0File, channelsLast } from './support/apple-s0.ts';
+import { engine, pool, skipTarget } from './support/cpu.ts';
+import { golden, skipWithout } from './support/shared.ts';
+
+after(() => pool.dispose());
+
+const precisions = ['bf16', 'bf16x2'] as const;
+const small = buildMobileOne(mobileOneConfig('s0'), { form: 'deploy', height: 32, width: 32 });
+
+async function refusal(target: string | undefined): Promise<string | false> {
+  const weights = initialWeights(small, 'timm', 1);
+  try {
+    (await engine.compile(small, weights, { precision: 'bf16', ...(target ? { target } : {}) })).dispose();
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof EngineError);
+    return error.message;
+  }
+}
+
+const lacking = await refusal(undefined);
+const skip = lacking !== false && `no bf16 here: ${lacking}`;
+
+for (const target of ['avx2', 'wasm-relaxed', 'wasm'])
+  test(`bf16 on ${target} is refused, saying what it needs`, { skip: skipTarget(target) }, async () => {
+    const message = await refusal(target);
+    assert.match(String(message), new RegExp(`AMX-BF16 or AVX512-BF16; target ${target} has neither`));
+  });
+
+interface Compared {
+  readonly graph: CheckedGraph;
+  readonly weights: Weights;
+  readonly image: Tensor;
+}
+
+async function differences({ graph, weights, image }: Compared, threads: number): Promise<readonly number[]> {
+  const answer = async (precision: 'f32' | (typeof precisions)[number]): Promise<Tensor> => {
+    const session = await engine.compile(graph, weights, { precision, threads });
+    await session.run({ image });
+    const { probabilities = zeros([0]) } = await session.run({ image });
+    session.dispose();
+    return probabilities;
+  };
+  const expected = await answer('f32');
+  assert.ok(Math.max(...expected.data) < 0.9999, 'a certain answer shows no difference');
+  const found = [];
+  for (const precision of precisions) found.push(maxDifference(await answer(precision), expected).absolute);
+  return found;
+}
+
+describe('bf16 on the CPU engine', { skip }, () => {
+  for (const variant of ['s0', 's4'] as const)
+    for (const form of ['train', 'deploy'] as const)
+      test(`MobileOne ${variant}, ${form} form, batch 2: probabilities within 0.02 of f32`, async () => {
+        const config = mobileOneConfig(variant, { classes: 10, widths: [0.5, 0.5, 0.5, 0.5] });
+        const outputs = ['probabilities'] as const;
+        const graph = buildMobileOne(config, { form: 'train', height: 64, width: 64, batch: 2, outputs });
+        const train = { graph, weights: randomStatistics(graph, initialWeights(graph, 'timm', 7), 8) };
+        const net = form === 'train' ? train : reparameterize(train);
+        const random = createRandom(3);
+        const shape = [2, 64, 64, 3];
+        const image = {
+          shape,
+          data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
+        };
+        const [plain = 1, twice = 1] = await differences({ ...net, image }, 2);
+        assert.ok(plain > 0 && plain <= 0.02, `bf16 ${plain}`);
+        assert.ok(twice > 0 && twice <= 0.02, `bf16x2 ${twice}`);
+      });
+
+  test("Apple's S0 weights on apple.png", { skip: skipWithout('data', 'mobileone-s0-apple') }, async () => {
+    const { config, weights } = await readNet(memorySource(appleS0File(), 'apple-s0'));
+    const bytes = readFileSync(golden('data', 'mobileone-s0-apple', 'apple.bin'));
+    const planes = new Float32Array(
+      bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength),
+    );
+    const image = { shape: [1, 224, 224, 3], data: channelsLast(planes, 3, 224, 224) };
+    const graph = buildMobileOne(config, { form: 'deploy', outputs: ['probabilities'] });
+    const [plain = 1, twice = 1] = await differences({ graph, weights, image }, 1);
+    assert.ok(plain <= 0.05, `bf16 ${plain}`);
+    assert.ok(twice <= 0.02, `bf16x2 ${twice}`);
+  });
+});
