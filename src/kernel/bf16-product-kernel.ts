@@ -194,11 +194,17 @@ function emitRow(
   position: number,
   sums: readonly (Vec | Address)[],
 ): void {
-  const { a, spec, output } = context;
+  const { a, spec, output, residual } = context;
   const offset = position * spec.outputStride;
   const width = COLUMN_CHANNELS * channelBytes(spec.output);
   const values = sums.map((sum, c) => {
     const value = a.newVec();
+    if (spec.activation === 'relu' && residual === undefined) {
+      // One instruction where the sum lies in memory; NaN stands on the right, so it stays.
+      a.zero(value);
+      a.binary('maximum', value, value, sum);
+      return value;
+    }
     if (typeof sum === 'number') a.move(value, sum);
     else a.load(value, sum);
     addResidual(context, value, offset + c * width, columns[c]);
