@@ -1,0 +1,37 @@
+import type { KernelGenerator } from '../assembler/vector-assembler.ts';
+
+/**
+ * What a kernel module makes of one task (an op with its fused epilogue, on constant shapes): emitted code, the
+ * tiles it runs on, and how weights are packed. It knows no memory: operands are named buffers, and whoever runs
+ * the plan (engine, test, benchmark) lays them out and turns tiles into tile records.
+ */
+
+/** Emitted code under a name that says everything its code depends on: equal names mean equal code. */
+export interface KernelSpec {
+  readonly name: string;
+  readonly generate: KernelGenerator;
+}
+
+/** `inputN` and `output` are the task's tensors, `constantN` its packed constants, `scratch` private memory. */
+export type BufferName = 'output' | 'scratch' | `input${number}` | `constant${number}`;
+
+/** One 8-byte slot of a tile record: an address within a buffer, or an integer. */
+export type Slot = { readonly buffer: BufferName; readonly offset: number } | number;
+
+/** One call of a kernel. `slots` are the record's slots 1, 2, …; slot 0 is the kernel itself. */
+export interface Tile {
+  readonly kernel: KernelSpec;
+  readonly slots: readonly Slot[];
+}
+
+/** Tiles that may run in any order and at the same time; a step begins when the one before has ended. */
+export type TileStep = readonly Tile[];
+
+export interface TaskPlan {
+  /** Packed weights, biases and tables; each is laid out at a multiple of 64 bytes. */
+  readonly constants: readonly Uint8Array[];
+  readonly scratchBytes: number;
+  readonly steps: readonly TileStep[];
+  /** Kernel-independent arithmetic, for shares of the machine's peak. */
+  readonly flops: number;
+}
