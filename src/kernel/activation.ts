@@ -31,7 +31,7 @@ const expTaylor = [
   1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1,
 ];
 const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.12194440e-4;
+const LN2_LOW = -2.1219444e-4;
 
 /** x ← exp(x), clamped to 2⁻¹²⁶ … 2¹²⁷: exp(x) = 2ⁿ·exp(x − n·ln 2) with n = round(x / ln 2). */
 export function emitExp(a: VectorAssembler, x: Vec): void {

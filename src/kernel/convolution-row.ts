@@ -50,7 +50,9 @@ export function convSizes(task: ConvTask): ConvSizes {
   const fits =
     input.length === 4 &&
     weight.shape.length === 4 &&
-    [...input, ...weight.shape, outHeight, outWidth].every((size) => Number.isSafeInteger(size) && size > 0) &&
+    [...input, ...weight.shape, outHeight, outWidth].every(
+      (size) => Number.isSafeInteger(size) && size > 0,
+    ) &&
     kernelHeight === geometry.kernel[0] &&
     kernelWidth === geometry.kernel[1] &&
     groupChannels * geometry.groups === inChannels &&

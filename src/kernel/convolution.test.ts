@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
-import { type Area, area, loadPlan } from '../../test/support/run-plan.ts';
+import { type Area, loadPlan } from '../../test/support/run-plan.ts';
 import { convolve } from '../engine/reference/convolution.ts';
 import { type ActivationName, activations } from '../graph/activations.ts';
 import { convGeometry, type GeometryOptions } from '../graph/geometry.ts';
@@ -38,10 +38,12 @@ function guardedFloats(test: TestMachine, length: number): GuardedFloats {
     area: place,
     floats: new Float32Array(all.buffer, all.byteOffset + before * 4, length),
     check(what) {
-      const touched = words.findIndex(
-        (word, i) => (i < before || i >= before + length) && word !== GUARD,
+      const touched = words.findIndex((word, i) => (i < before || i >= before + length) && word !== GUARD);
+      assert.equal(
+        touched,
+        -1,
+        `${what}: guard word ${touched} of ${before}+${length}+${after} was overwritten`,
       );
-      assert.equal(touched, -1, `${what}: guard word ${touched} of ${before}+${length}+${after} was overwritten`);
     },
     free: () => memory.free(),
   };
@@ -234,7 +236,10 @@ it('each row is what dispatch takes for its own kind', () => {
   const random = createRandom(1);
   const rowOf = (one: Case): string => convolutionRow(makeTask(random, one)).name;
   assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 9, geometry: { kernel: 1 } }), 'pointwise');
-  assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 8, geometry: { kernel: 3, groups: 8 } }), 'depthwise');
+  assert.equal(
+    rowOf({ input: [1, 4, 4, 8], outChannels: 8, geometry: { kernel: 3, groups: 8 } }),
+    'depthwise',
+  );
   assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 9, geometry: { kernel: 3 } }), 'direct');
   assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 9, geometry: { kernel: 1, stride: 2 } }), 'direct');
   assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 16, geometry: { kernel: 3, groups: 8 } }), 'direct');

@@ -51,7 +51,13 @@ export interface DepthwiseRecord {
   readonly strips: number;
 }
 
-export function depthwiseSlots({ input, weights, output, residual, strips }: DepthwiseRecord): readonly Slot[] {
+export function depthwiseSlots({
+  input,
+  weights,
+  output,
+  residual,
+  strips,
+}: DepthwiseRecord): readonly Slot[] {
   return [input, weights, output, residual, strips];
 }
 

@@ -10,7 +10,14 @@ import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './pane
 import { packPanels } from './panel-weights.ts';
 import type { KernelSpec, TaskPlan, Tile } from './plan.ts';
 import { spans, wantedTiles } from './split-work.ts';
-import { isWhole, likePositions, tapsInside, windowAxis, windowBlocks, windowStart } from './window-blocks.ts';
+import {
+  isWhole,
+  likePositions,
+  tapsInside,
+  windowAxis,
+  windowBlocks,
+  windowStart,
+} from './window-blocks.ts';
 
 /** Consecutive output rows for which the same kernel rows lie inside the input. */
 interface Lines {
@@ -83,7 +90,9 @@ function directTile(
   const axis = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const { first, end } = tapsInside(axis, lines.first);
   const row = end > first ? windowStart(axis, lines.first) + first * axis.dilation : 0;
-  const input = ((lines.image * sizes.height + row) * sizes.width * sizes.inChannels + convGroup * sizes.groupChannels) * 4;
+  const input =
+    ((lines.image * sizes.height + row) * sizes.width * sizes.inChannels + convGroup * sizes.groupChannels) *
+    4;
   const channel = (convGroup * sizes.outChannels) / task.geometry.groups + group.firstVector * lanes;
   const line = lines.image * sizes.outHeight + lines.first;
   const output = (line * sizes.outWidth * sizes.outChannels + channel) * 4;
@@ -106,7 +115,9 @@ function directSpec({ task, sizes }: Context, group: PanelGroup, blocks: readonl
   const { kernel, stride, dilation } = task.geometry;
   const rowBytes = sizes.width * sizes.inChannels * 4;
   const axis = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
-  const whole = Array.from({ length: sizes.outHeight }, (_, row) => isWhole(axis.kernel, tapsInside(axis, row)));
+  const whole = Array.from({ length: sizes.outHeight }, (_, row) =>
+    isWhole(axis.kernel, tapsInside(axis, row)),
+  );
   return {
     kernel,
     channels: sizes.groupChannels,

@@ -87,8 +87,7 @@ export function panelKernel(spec: PanelSpec): KernelSpec {
 
 function panelName(spec: PanelSpec): string {
   const blocks = spec.blocks.map(
-    (block) =>
-      `${blockName(spec.kernel[1], block)}*${block.repeat}@${block.start}-${block.before}`,
+    (block) => `${blockName(spec.kernel[1], block)}*${block.repeat}@${block.start}-${block.before}`,
   );
   const strides = [
     spec.tapStride,
@@ -228,8 +227,7 @@ function emitBlock(a: VectorAssembler, spec: PanelSpec, block: PanelBlock, point
 function startAtBias(a: VectorAssembler, sums: Sums, weights: Int): void {
   const [first = [], ...others] = sums;
   for (const [v, sum] of first.entries()) a.load(sum, at(weights, v * a.lanes * 4));
-  for (const position of others)
-    for (const [v, sum] of position.entries()) a.move(sum, first[v] ?? sum);
+  for (const position of others) for (const [v, sum] of position.entries()) a.move(sum, first[v] ?? sum);
 }
 
 const UNROLL = 4;
@@ -243,7 +241,15 @@ function emitRun(a: VectorAssembler, spec: PanelSpec, run: Run, sums: Sums, from
   const loops = run.steps * products <= WRITTEN_OUT ? 0 : Math.floor(run.steps / UNROLL);
   const inputOffset = run.inputOffset + run.first * spec.positionStride;
   const step = (u: number): void =>
-    emitStep(a, positions, from, inputOffset + u * 4, spec.positionStride, row, (run.weightStep + u) * stepBytes);
+    emitStep(
+      a,
+      positions,
+      from,
+      inputOffset + u * 4,
+      spec.positionStride,
+      row,
+      (run.weightStep + u) * stepBytes,
+    );
   a.loop(loops, () => {
     for (let u = 0; u < UNROLL; u++) step(u);
     a.addInt(from, UNROLL * 4);

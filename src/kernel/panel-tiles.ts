@@ -4,8 +4,8 @@
  * that the next step adds to, whichever is longest.
  */
 import type { TargetName, VectorTarget } from '../assembler/vector-assembler.ts';
-import { evenParts } from './window-blocks.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
+import { evenParts } from './window-blocks.ts';
 
 interface TileLimits {
   readonly productsPerCycle: number;
@@ -55,14 +55,15 @@ function fits(target: VectorTarget, positions: number, vectors: number): boolean
   return sums + Math.max(operands, ACTIVATION_SCRATCH + scratch - 1) <= target.vectorRegisters;
 }
 
-function panelCycles(target: VectorTarget, positions: number, vectors: number, problem: PanelProblem): number {
+function panelCycles(
+  target: VectorTarget,
+  positions: number,
+  vectors: number,
+  problem: PanelProblem,
+): number {
   const { productsPerCycle, loadsPerCycle, latency } = limits[target.name];
   const block = (rows: number): number => {
-    const step = Math.max(
-      (rows * vectors) / productsPerCycle,
-      (rows + vectors) / loadsPerCycle,
-      latency,
-    );
+    const step = Math.max((rows * vectors) / productsPerCycle, (rows + vectors) / loadsPerCycle, latency);
     return problem.steps * step + BLOCK_CYCLES + STORE_CYCLES * rows * vectors;
   };
   return evenParts(problem.positions, positions).reduce((sum, rows) => sum + block(rows), 0);

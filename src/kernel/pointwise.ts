@@ -72,7 +72,8 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
   const tiles = shares(groups, parts.length, wantedTiles(2 * macs), byPanels).map((share): Tile => {
     const group = groups[share.group];
     const kernel = kernels[share.group];
-    if (group === undefined || kernel === undefined) return { kernel: { name: '', generate: () => {} }, slots: [] };
+    if (group === undefined || kernel === undefined)
+      return { kernel: { name: '', generate: () => {} }, slots: [] };
     const row = starts[share.blocks.first] ?? 0;
     const panelBytes = group.vectors * lanes * 4;
     const output = row * outChannels * 4 + group.firstVector * lanes * 4 + share.panels.first * panelBytes;

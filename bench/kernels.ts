@@ -1,0 +1,220 @@
+/**
+ * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
+ * so that weights and activations come from the caches they would come from.
+ *
+ *     node dist/bench/kernels.js [s0…s4] [avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ */
+import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
+import type { TargetName } from '../src/assembler/vector-assembler.ts';
+import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
+import { EngineError, UsageError } from '../src/errors.ts';
+import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
+import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
+import type { TaskPlan } from '../src/kernel/plan.ts';
+import { mobileOneConfig, variantNames } from '../src/model/config.ts';
+import { buildMobileOne } from '../src/model/mobileone.ts';
+import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
+import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
+import { createRandom, type Random } from '../src/tensor/random.ts';
+import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
+import { type ConvLayer, convLayers } from './conv-layers.ts';
+
+async function machineFor(name: string): Promise<Machine> {
+  if (name === 'avx512' || name === 'avx2') {
+    const support = await nativeSupport();
+    if (!support.available) throw new EngineError(`bench: no native code here: ${support.reason}`);
+    return createNativeMachine(support, { target: name });
+  }
+  const features = nodeWasmFeatures();
+  const relaxed = name === 'wasm-relaxed';
+  if (!relaxed && name !== 'wasm')
+    throw new UsageError(`bench: expected target avx512, avx2, wasm or wasm-relaxed, found "${name}".`);
+  if (relaxed && !features.relaxedSimd) throw new EngineError('bench: this runtime lacks relaxed SIMD');
+  return createWasmMachine({ relaxed, shared: false });
+}
+
+/** Multiply-adds on as many registers as hide their latency: the most this thread can do. */
+function peakPlan(target: TargetName, lanes: number): TaskPlan {
+  const sums = target === 'avx512' ? 24 : 12;
+  const times = 4000;
+  return {
+    constants: [],
+    scratchBytes: 0,
+    flops: times * sums * lanes * 2,
+    steps: [
+      [
+        {
+          slots: [],
+          kernel: {
+            name: 'peak',
+            generate(a) {
+              const vecs = Array.from({ length: sums }, () => a.newVec());
+              const one = a.newVec();
+              a.constant(one, 1);
+              for (const vec of vecs) a.zero(vec);
+              a.loop(times, () => {
+                for (const vec of vecs) a.fma(vec, vec, one);
+              });
+              a.freeVec(one, ...vecs);
+            },
+          },
+        },
+      ],
+    ],
+  };
+}
+
+interface Timed extends ConvLayer {
+  readonly plan: RunnablePlan;
+  readonly ms: number[];
+}
+
+function outputSize(task: ConvTask): number {
+  const { images, outHeight, outWidth, outChannels } = convSizes(task);
+  return images * outHeight * outWidth * outChannels;
+}
+
+const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
+  const bytes = memory.view(0, length * 4);
+  return new Float32Array(bytes.buffer, bytes.byteOffset, length);
+};
+
+/** Loads every layer; each reads what the one before wrote, in a few buffers that take turns. */
+function loadLayers(machine: Machine, layers: readonly ConvLayer[], random: Random): readonly Timed[] {
+  const most = Math.max(
+    ...layers.flatMap(({ task }) => [task.input.reduce((a, b) => a * b, 4), outputSize(task) * 4]),
+  );
+  const buffers = Array.from({ length: 3 }, () => machine.allocate(most));
+  return layers.map((layer, i) => {
+    const [input, output] = [buffers[i % 3], buffers[(i + 1) % 3]];
+    if (input === undefined || output === undefined) throw new EngineError('bench: no buffers');
+    const places = { inputs: [area(input)], output: area(output) };
+    const plan = loadPlan(machine, planConvolution(machine.target, layer.task), places);
+    const x = floatsOf(
+      input,
+      layer.task.input.reduce((a, b) => a * b, 1),
+    );
+    if (i === 0) for (const at of x.keys()) x[at] = random.normal();
+    plan.run();
+    checkSamples(layer, x, floatsOf(output, outputSize(layer.task)), random);
+    return { ...layer, plan, ms: [] };
+  });
+}
+
+/** A few hundred outputs against sums in f64. @throws EngineError where one is wrong */
+function checkSamples(layer: ConvLayer, x: Float32Array, y: Float32Array, random: Random): void {
+  const { task } = layer;
+  const { height, width, inChannels, outHeight, outWidth, outChannels, groupChannels } = convSizes(task);
+  const { kernel, stride, dilation, padding, groups } = task.geometry;
+  for (let sample = 0; sample < 300; sample++) {
+    const index = random.integer(y.length);
+    const o = index % outChannels;
+    const position = Math.floor(index / outChannels);
+    const column = position % outWidth;
+    const row = Math.floor(position / outWidth) % outHeight;
+    const image = Math.floor(position / (outWidth * outHeight));
+    let sum = task.bias?.data[o] ?? 0;
+    for (let i = 0; i < kernel[0]; i++)
+      for (let j = 0; j < kernel[1]; j++) {
+        const inRow = row * stride[0] - padding[0] + i * dilation[0];
+        const inColumn = column * stride[1] - padding[1] + j * dilation[1];
+        if (inRow < 0 || inRow >= height || inColumn < 0 || inColumn >= width) continue;
+        const first = Math.floor(o / (outChannels / groups)) * groupChannels;
+        for (let c = 0; c < groupChannels; c++) {
+          const at = ((image * height + inRow) * width + inColumn) * inChannels + first + c;
+          const weight = task.weight.data[((o * groupChannels + c) * kernel[0] + i) * kernel[1] + j] ?? 0;
+          sum += (x[at] ?? 0) * weight;
+        }
+      }
+    const expected = task.activation === 'relu' ? Math.max(sum, 0) : sum;
+    const found = y[index] ?? Number.NaN;
+    if (!(Math.abs(found - expected) <= 1e-4 * (1 + Math.abs(expected))))
+      throw new EngineError(`bench: ${layer.name} output ${index} is ${found}, expected ${expected}`);
+  }
+}
+
+const percentile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
+
+function timed(run: () => void): number {
+  const start = performance.now();
+  run();
+  return performance.now() - start;
+}
+
+function report(layers: readonly Timed[], peak: number, totals: readonly number[]): void {
+  const shapes = [...new Set(layers.map(({ shape }) => shape))];
+  const column = (values: readonly (string | number)[]): string =>
+    values.map((v, i) => (i === 0 ? String(v).padEnd(42) : String(v).padStart(9))).join(' ');
+  console.log(column(['layer', 'row', 'times', 'tiles', 'µs', 'GFLOP/s', '% peak', 'sum ms']));
+  let sum = 0;
+  for (const shape of shapes) {
+    const same = layers.filter((layer) => layer.shape === shape);
+    const ms = same.reduce((total, layer) => total + percentile(layer.ms, 0.1), 0);
+    const flops = same.reduce((total, layer) => total + 2 * layer.macs, 0);
+    const rate = flops / ms / 1e6;
+    const [first] = same;
+    if (first === undefined) continue;
+    sum += ms;
+    const share = ((100 * rate) / peak).toFixed(0);
+    const row = convolutionRow(first.task).name;
+    console.log(
+      column([
+        shape,
+        row,
+        same.length,
+        first.plan.tiles,
+        ((1e3 * ms) / same.length).toFixed(1),
+        rate.toFixed(1),
+        share,
+        ms.toFixed(3),
+      ]),
+    );
+  }
+  const flops = layers.reduce((total, layer) => total + 2 * layer.macs, 0);
+  const rate = (ms: number): string => `${ms.toFixed(2)} ms, ${(flops / ms / 1e6).toFixed(0)} GFLOP/s`;
+  console.log(`sum of layers (10th percentile) ${rate(sum)} of ${peak.toFixed(0)} measured peak`);
+  console.log(
+    `whole passes: 10th percentile ${rate(percentile(totals, 0.1))}, median ${rate(percentile(totals, 0.5))}`,
+  );
+  console.log(
+    `code ${(layers.reduce((total, { plan }) => total + plan.codeBytes, 0) / 1024).toFixed(0)} KiB`,
+  );
+}
+
+async function main([
+  variantName = 's0',
+  targetName = 'avx512',
+  filter = '',
+]: readonly string[]): Promise<void> {
+  const variant = variantNames.find((name) => name === variantName);
+  if (variant === undefined)
+    throw new UsageError(`bench: expected ${variantNames.join(', ')}, found "${variantName}".`);
+  const random = createRandom(1);
+  const graph = buildMobileOne(mobileOneConfig(variant), { form: 'deploy' });
+  const layers = convLayers(graph, random).filter(({ shape }) => shape.includes(filter));
+  const machine = await machineFor(targetName);
+  const loaded = loadLayers(machine, layers, random);
+  const nothing = area(machine.allocate(64));
+  const flat = peakPlan(machine.target.name, machine.target.lanes);
+  const peak = loadPlan(machine, flat, { inputs: [], output: nothing });
+  const peaks: number[] = [];
+  const totals: number[] = [];
+  const rounds = machine.kind === 'native' ? 300 : 60;
+  for (let round = 0; round < rounds; round++) {
+    peaks.push(timed(peak.run));
+    let total = 0;
+    for (const { plan, ms } of loaded) {
+      const took = timed(plan.run);
+      total += took;
+      ms.push(took);
+    }
+    totals.push(total);
+  }
+  console.log(
+    `mobileone-${variant}, 224 px, batch 1, ${machine.target.name}, 1 thread, Node ${process.version}`,
+  );
+  report(loaded, flat.flops / percentile(peaks, 0.1) / 1e6, totals);
+}
+
+await main(process.argv.slice(2));
