@@ -48,7 +48,7 @@ export function convLayers(graph: CheckedGraph, random: Random): readonly ConvLa
       residual: false,
     };
     const grouped =
-      geometry.groups > 1 ? formatGeometry({ ...geometry, groups: 1 }) + ' dw' : formatGeometry(geometry);
+      geometry.groups > 1 ? `${formatGeometry({ ...geometry, groups: 1 })} dw` : formatGeometry(geometry);
     return [
       { name: node.name, shape: `${formatShape(input.slice(1))} → ${outChannels} ${grouped}`, task, macs },
     ];

@@ -5,7 +5,7 @@
  *     node dist/bench/kernels.js [s0…s4] [avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
-import type { TargetName } from '../src/assembler/vector-assembler.ts';
+import { at, type TargetName } from '../src/assembler/vector-assembler.ts';
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
@@ -36,26 +36,28 @@ async function machineFor(name: string): Promise<Machine> {
 /** Multiply-adds on as many registers as hide their latency: the most this thread can do. */
 function peakPlan(target: TargetName, lanes: number): TaskPlan {
   const sums = target === 'avx512' ? 24 : 12;
-  const times = 4000;
+  const times = 20000;
   return {
-    constants: [],
+    constants: [new Uint8Array(lanes * 4)],
     scratchBytes: 0,
     flops: times * sums * lanes * 2,
     steps: [
       [
         {
-          slots: [],
+          slots: [{ buffer: 'constant0', offset: 0 }],
           kernel: {
             name: 'peak',
             generate(a) {
               const vecs = Array.from({ length: sums }, () => a.newVec());
-              const one = a.newVec();
-              a.constant(one, 1);
-              for (const vec of vecs) a.zero(vec);
+              const zero = a.newVec();
+              const constants = a.slot(1);
+              a.load(zero, at(constants)); // from memory, so that no compiler knows what it is
+              a.freeInt(constants);
+              for (const [i, vec] of vecs.entries()) a.constant(vec, i + 1);
               a.loop(times, () => {
-                for (const vec of vecs) a.fma(vec, vec, one);
+                for (const vec of vecs) a.fma(vec, vec, zero);
               });
-              a.freeVec(one, ...vecs);
+              a.freeVec(zero, ...vecs);
             },
           },
         },

@@ -3,13 +3,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
 import { type Area, loadPlan } from '../../test/support/run-plan.ts';
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import { systemV } from '../assembler/x64/registers.ts';
+import { X64Code } from '../assembler/x64/x64-code.ts';
+import { x64Target } from '../assembler/x64/x64-target.ts';
 import { convolve } from '../engine/reference/convolution.ts';
 import { type ActivationName, activations } from '../graph/activations.ts';
 import { convGeometry, type GeometryOptions } from '../graph/geometry.ts';
 import { createRandom, type Random } from '../tensor/random.ts';
 import { elementCount, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { type ConvRow, type ConvTask, convSizes } from './convolution-row.ts';
+import { type ConvTask, convSizes } from './convolution-row.ts';
 import { convolutionRow, convolutionRows } from './convolution-task.ts';
+import { depthwiseTiles, planDepthwise } from './depthwise.ts';
+import { panelTiles } from './panel-tiles.ts';
+import type { TaskPlan } from './plan.ts';
+import { planPointwise } from './pointwise.ts';
 
 const GUARD_WORDS = 32;
 const GUARD = 0x7fa5a5a5; // a NaN
@@ -87,11 +95,13 @@ function assertClose(actual: Float32Array, expected: Float64Array, steps: number
   }
 }
 
-function runCase(test: TestMachine, row: ConvRow, random: Random, each: Case): void {
+type Plan = (target: VectorTarget, task: ConvTask) => TaskPlan;
+
+function runCase(test: TestMachine, plan: Plan, random: Random, each: Case, about = ''): void {
   const task = makeTask(random, each);
   const sizes = convSizes(task);
   const outShape = [sizes.images, sizes.outHeight, sizes.outWidth, sizes.outChannels];
-  const what = `${test.name} ${row.name} ${JSON.stringify(each)}`;
+  const what = `${test.name} ${about} ${JSON.stringify(each)}`;
   const input = guardedFloats(test, elementCount(task.input));
   const residual = guardedFloats(test, task.residual ? elementCount(outShape) : 0);
   const output = guardedFloats(test, elementCount(outShape));
@@ -103,9 +113,9 @@ function runCase(test: TestMachine, row: ConvRow, random: Random, each: Case): v
   const value = task.activation === null ? (v: number): number => v : activations[task.activation].value;
   for (const [i, sum] of expected.data.entries()) expected.data[i] = value(sum + (residual.floats[i] ?? 0));
   const constants: GuardedFloats[] = [];
-  const plan = loadPlan(
+  const runnable = loadPlan(
     test.machine,
-    row.plan(test.machine.target, task),
+    plan(test.machine.target, task),
     { inputs: [input.area, residual.area], output: output.area },
     (bytes) => {
       const constant = guardedFloats(test, bytes / 4);
@@ -113,10 +123,10 @@ function runCase(test: TestMachine, row: ConvRow, random: Random, each: Case): v
       return constant.area;
     },
   );
-  plan.run();
+  runnable.run();
   assertClose(output.floats, expected.data, sizes.macs / elementCount(outShape), what);
   for (const each of [input, residual, output, ...constants]) each.check(what);
-  plan.free();
+  runnable.free();
   for (const each of [input, residual, output, ...constants]) each.free();
 }
 
@@ -218,7 +228,26 @@ const rowCases: Readonly<Record<string, readonly Case[]>> = {
   ],
 };
 
-for (const each of await allMachines()) {
+/** Rows of positions and vectors of channels that leave a rest for most tiles. */
+const tileCases: readonly Case[] = [
+  { input: [1, 1, 29, 6], outChannels: 83, geometry: { kernel: 1 }, residual: true, activation: 'silu' },
+];
+const depthwiseTileCases: readonly Case[] = [3, 5].flatMap((kernel) =>
+  [1, 2].map(
+    (stride): Case => ({
+      input: [1, 10, 11, 37],
+      outChannels: 37,
+      geometry: { kernel, stride, groups: 37 },
+      residual: true,
+      activation: 'silu',
+    }),
+  ),
+);
+
+/** The f32 code of AVX-512 is the same with and without bf16. */
+const machines = (await allMachines()).filter(({ name }) => !name.includes('without'));
+
+for (const each of machines) {
   describe(`convolution on ${each.name}`, { skip: each.skip }, () => {
     if (each.skip !== false) return;
     for (const row of convolutionRows) {
@@ -226,11 +255,53 @@ for (const each of await allMachines()) {
         const cases = rowCases[row.name] ?? [];
         assert.ok(cases.length > 0, `no cases for row ${row.name}`);
         const random = createRandom(7);
-        for (const one of cases) runCase(each.make(), row, random, one);
+        for (const one of cases) runCase(each.make(), row.plan, random, one, row.name);
       });
     }
+
+    it('pointwise, every tile that the target could choose', () => {
+      const random = createRandom(8);
+      for (const one of tileCases) {
+        const { lanes } = each.make().machine.target;
+        const problem = { positions: 29, vectors: Math.ceil(one.outChannels / lanes), steps: 6 };
+        const tiles = panelTiles(each.make().machine.target, problem);
+        assert.ok(tiles.length > 6);
+        for (const tile of tiles)
+          runCase(each.make(), (t, task) => planPointwise(t, task, tile), random, one, JSON.stringify(tile));
+      }
+    });
+
+    it('depthwise, every tile that the target could choose', () => {
+      const random = createRandom(9);
+      for (const one of depthwiseTileCases) {
+        const tiles = depthwiseTiles(each.make().machine.target, makeTask(random, one));
+        assert.ok(tiles.length > 0);
+        for (const tile of tiles)
+          runCase(each.make(), (t, task) => planDepthwise(t, task, tile), random, one, JSON.stringify(tile));
+      }
+    });
   });
 }
+
+it('kernels of one name have one code', () => {
+  const target = x64Target({ avx2: true, avx512: false, avx512Bf16: false, amxBf16: false });
+  assert.ok(target);
+  const random = createRandom(2);
+  const codes = new Map<string, Buffer>();
+  let repeated = 0;
+  for (const row of convolutionRows)
+    for (const one of rowCases[row.name] ?? [])
+      for (const { kernel } of row.plan(target, makeTask(random, one)).steps.flat()) {
+        const code = new X64Code({ target, convention: systemV, futex: false });
+        code.kernel(kernel.name, kernel.generate);
+        const bytes = Buffer.from(code.finish().bytes);
+        const known = codes.get(kernel.name);
+        if (known !== undefined) repeated++;
+        assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
+        codes.set(kernel.name, bytes);
+      }
+  assert.ok(repeated > 100 && codes.size > 100);
+});
 
 it('each row is what dispatch takes for its own kind', () => {
   const random = createRandom(1);

@@ -15,22 +15,25 @@ export interface DepthwiseTile {
   readonly keepsTaps: boolean;
 }
 
-/** Sizes tried, best measured first. */
+/** Best measured first; the first that fits is taken. Larger blocks gain nothing: the caches are the bound. */
 const tileSizes: readonly DepthwiseTile[] = [
-  { rows: 2, columns: 8, keepsTaps: true },
-  { rows: 2, columns: 7, keepsTaps: true },
   { rows: 2, columns: 4, keepsTaps: true },
-  { rows: 1, columns: 8, keepsTaps: true },
-  { rows: 2, columns: 6, keepsTaps: false },
   { rows: 1, columns: 4, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: true },
   { rows: 2, columns: 4, keepsTaps: false },
-  { rows: 1, columns: 4, keepsTaps: false },
+];
+/** V8 allocates registers badly over long bodies, so blocks are small where taps are many. */
+const wasmTileSizes: readonly DepthwiseTile[] = [
+  { rows: 1, columns: 4, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: false },
 ];
 
 /** The tiles whose sums and taps fit the registers. */
 export function depthwiseTiles(target: VectorTarget, task: ConvTask): readonly DepthwiseTile[] {
   const taps = task.geometry.kernel[0] * task.geometry.kernel[1];
-  return tileSizes.filter(
+  const sizes = target.pointerBytes === 4 ? wasmTileSizes : tileSizes;
+  return sizes.filter(
     ({ rows, columns, keepsTaps }) =>
       rows * columns + Math.max(keepsTaps ? taps + 1 : 3, ACTIVATION_SCRATCH) <= target.vectorRegisters,
   );

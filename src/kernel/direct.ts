@@ -130,6 +130,7 @@ function directSpec({ task, sizes }: Context, group: PanelGroup, blocks: readonl
     vectors: group.vectors,
     lastLanes: group.lastLanes,
     blocks,
+    prefetch: 0,
     clipsRows: whole.includes(false),
     residual: task.residual,
     activation: task.activation,

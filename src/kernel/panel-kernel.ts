@@ -10,7 +10,14 @@
  * A record names a first panel, a first line and how many of each; the panel loop is the outer one, so that a
  * panel stays in the nearest cache while input streams by.
  */
-import { at, broadcastAt, type Int, type Vec, type VectorAssembler } from '../assembler/vector-assembler.ts';
+import {
+  at,
+  broadcastAt,
+  type Int,
+  type TargetName,
+  type Vec,
+  type VectorAssembler,
+} from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
 import { countBySlot } from './emit.ts';
@@ -44,6 +51,8 @@ export interface PanelSpec {
   readonly vectors: number;
   readonly lastLanes: number;
   readonly blocks: readonly PanelBlock[];
+  /** How far ahead weights are fetched, 0 for not at all: the next panel's where they are not in the caches. */
+  readonly prefetch: number;
   /** The record says which kernel rows lie inside the input. */
   readonly clipsRows: boolean;
   readonly residual: boolean;
@@ -98,7 +107,7 @@ function panelName(spec: PanelSpec): string {
     spec.outputLineStride,
   ];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
+  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
 }
 
 /** Pointers that live as long as a panel. */
@@ -230,34 +239,47 @@ function startAtBias(a: VectorAssembler, sums: Sums, weights: Int): void {
   for (const position of others) for (const [v, sum] of position.entries()) a.move(sum, first[v] ?? sum);
 }
 
-const UNROLL = 4;
-/** Multiply-adds up to which a run is written out without a loop. */
-const WRITTEN_OUT = 320;
+const CACHE_LINE = 64;
+
+interface LoopStyle {
+  /** Steps in a loop's body. */
+  readonly unroll: number;
+  /** Multiply-adds up to which a run is written out without a loop. */
+  readonly writtenOut: number;
+}
+
+/** V8 allocates registers badly over long bodies: one step a turn reaches 56 GFLOP/s where four reach 39. */
+const wasmLoops: LoopStyle = { unroll: 1, writtenOut: 0 };
+const x64Loops: LoopStyle = { unroll: 4, writtenOut: 320 };
+const loopStyles: Readonly<Record<TargetName, LoopStyle>> = {
+  avx512: x64Loops,
+  avx2: x64Loops,
+  'wasm-relaxed': wasmLoops,
+  wasm: wasmLoops,
+};
 
 function emitRun(a: VectorAssembler, spec: PanelSpec, run: Run, sums: Sums, from: Int, row: Int): void {
   const stepBytes = spec.vectors * a.lanes * 4;
   const positions = sums.slice(run.first, run.end);
   const products = positions.length * spec.vectors;
-  const loops = run.steps * products <= WRITTEN_OUT ? 0 : Math.floor(run.steps / UNROLL);
+  const { unroll, writtenOut } = loopStyles[a.target.name];
+  const loops = run.steps * products <= writtenOut ? 0 : Math.floor(run.steps / unroll);
   const inputOffset = run.inputOffset + run.first * spec.positionStride;
-  const step = (u: number): void =>
-    emitStep(
-      a,
-      positions,
-      from,
-      inputOffset + u * 4,
-      spec.positionStride,
-      row,
-      (run.weightStep + u) * stepBytes,
-    );
+  const step = (u: number): void => {
+    const weightOffset = (run.weightStep + u) * stepBytes;
+    emitStep(a, positions, from, inputOffset + u * 4, spec.positionStride, row, weightOffset);
+    if (spec.prefetch > 0)
+      for (let line = 0; line < stepBytes; line += CACHE_LINE)
+        a.prefetch(at(row, weightOffset + spec.prefetch + line));
+  };
   a.loop(loops, () => {
-    for (let u = 0; u < UNROLL; u++) step(u);
-    a.addInt(from, UNROLL * 4);
-    a.addInt(row, UNROLL * stepBytes);
+    for (let u = 0; u < unroll; u++) step(u);
+    a.addInt(from, unroll * 4);
+    a.addInt(row, unroll * stepBytes);
   });
-  for (let u = 0; u < run.steps - loops * UNROLL; u++) step(u);
-  a.subtractInt(from, loops * UNROLL * 4);
-  a.subtractInt(row, loops * UNROLL * stepBytes);
+  for (let u = 0; u < run.steps - loops * unroll; u++) step(u);
+  a.subtractInt(from, loops * unroll * 4);
+  a.subtractInt(row, loops * unroll * stepBytes);
 }
 
 /** sums[p][v] += input[p] · weights[v]. A number used by several vectors is worth a register of its own. */

@@ -27,6 +27,8 @@ const limits: Readonly<Record<TargetName, TileLimits>> = {
 /** Cycles to start a block and to store one vector of it. */
 const BLOCK_CYCLES = 12;
 const STORE_CYCLES = 1.5;
+/** A vector of weights comes from further away than input does. */
+const WEIGHT_CYCLES = 0.05;
 
 export interface PanelTile {
   /** Output positions a block has at most. */
@@ -64,7 +66,7 @@ function panelCycles(
   const { productsPerCycle, loadsPerCycle, latency } = limits[target.name];
   const block = (rows: number): number => {
     const step = Math.max((rows * vectors) / productsPerCycle, (rows + vectors) / loadsPerCycle, latency);
-    return problem.steps * step + BLOCK_CYCLES + STORE_CYCLES * rows * vectors;
+    return problem.steps * (step + WEIGHT_CYCLES * vectors) + BLOCK_CYCLES + STORE_CYCLES * rows * vectors;
   };
   return evenParts(problem.positions, positions).reduce((sum, rows) => sum + block(rows), 0);
 }

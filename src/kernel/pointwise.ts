@@ -4,7 +4,7 @@
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { isUnitStride } from '../graph/geometry.ts';
-import { type ConvRow, type ConvTask, convSizes } from './convolution-row.ts';
+import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
 import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
@@ -13,6 +13,12 @@ import { type Span, spans, wantedTiles } from './split-work.ts';
 import { evenParts } from './window-blocks.ts';
 
 const wholePoint = { first: 0, end: 1 };
+
+/**
+ * Bytes of weights to fetch ahead: in a net they come from afar each time, and the first block of a panel would
+ * wait for them. A single row reads them once in order, which processors see by themselves.
+ */
+const WEIGHTS_AHEAD = 2048;
 
 /** Blocks of equal height next to each other. */
 interface Heights {
@@ -34,30 +40,38 @@ function isPointwise({ geometry }: ConvTask): boolean {
   );
 }
 
-/** Which panels and which blocks a tile of work takes. */
+/** Which panels of a group and which blocks a tile of work takes. */
 interface Share {
   readonly group: number;
   readonly panels: Span;
   readonly blocks: Span;
 }
 
-/** Cuts the larger operand first: what is not cut is read by every tile. */
-function shares(groups: readonly PanelGroup[], blocks: number, wanted: number, byPanels: boolean): Share[] {
-  const panels = groups.reduce((sum, group) => sum + group.count, 0);
-  const panelParts = byPanels ? Math.min(wanted, panels) : Math.ceil(wanted / Math.min(wanted, blocks));
-  const blockParts = Math.ceil(wanted / panelParts);
-  const result: Share[] = [];
-  for (const [group, { count }] of groups.entries()) {
-    const parts = Math.max(1, Math.round((panelParts * count) / panels));
-    for (const panelSpan of spans(count, parts))
-      for (const blockSpan of spans(blocks, blockParts))
-        result.push({ group, panels: panelSpan, blocks: blockSpan });
-  }
-  return result;
+/** What a tile reads again for each panel should stay in the second cache. */
+const INPUT_BYTES_A_TILE = 2 ** 18;
+
+/**
+ * Cuts the larger operand first, since what is not cut is read by every tile.
+ * @param panelCounts panels of each group
+ */
+function shares(sizes: ConvSizes, panelCounts: readonly number[], blocks: number): readonly Share[] {
+  const rows = sizes.images * sizes.height * sizes.width;
+  const wanted = wantedTiles(2 * sizes.macs);
+  const panels = panelCounts.reduce((sum, count) => sum + count, 0);
+  const panelParts =
+    sizes.outChannels > rows ? Math.min(wanted, panels) : Math.ceil(wanted / Math.min(wanted, blocks));
+  const inputParts = Math.ceil((rows * sizes.inChannels * 4) / INPUT_BYTES_A_TILE);
+  const blockParts = Math.max(inputParts, Math.ceil(wanted / panelParts));
+  return panelCounts.flatMap((count, group) =>
+    spans(count, Math.max(1, Math.round((panelParts * count) / panels))).flatMap((panels) =>
+      spans(blocks, blockParts).map((blocks) => ({ group, panels, blocks })),
+    ),
+  );
 }
 
 export function planPointwise(target: VectorTarget, task: ConvTask, tile?: PanelTile): TaskPlan {
-  const { images, height, width, inChannels, outChannels, macs } = convSizes(task);
+  const sizes = convSizes(task);
+  const { images, height, width, inChannels, outChannels, macs } = sizes;
   const { lanes } = target;
   const rows = images * height * width;
   const problem = { positions: rows, vectors: Math.ceil(outChannels / lanes), steps: inChannels };
@@ -66,33 +80,29 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
   const heights = heightsOf(parts);
   const groups = panelGroups(outChannels, lanes, chosen?.vectors ?? 1);
   const packed = packPanels(task, lanes, groups);
-  const kernels = groups.map((group) => panelKernel(pointwiseSpec(task, group, heights)));
-  const starts = parts.map((_, i) => parts.slice(0, i).reduce((sum, part) => sum + part, 0));
-  const byPanels = outChannels > rows;
-  const tiles = shares(groups, parts.length, wantedTiles(2 * macs), byPanels).map((share): Tile => {
-    const group = groups[share.group];
-    const kernel = kernels[share.group];
-    if (group === undefined || kernel === undefined)
-      return { kernel: { name: '', generate: () => {} }, slots: [] };
-    const row = starts[share.blocks.first] ?? 0;
+  const counts = groups.map((group) => group.count);
+  const tiles: Tile[] = [];
+  for (const { group: index, panels, blocks } of shares(sizes, counts, parts.length)) {
+    const group = groups[index];
+    if (group === undefined) continue;
+    const row = parts.slice(0, blocks.first).reduce((sum, part) => sum + part, 0);
     const panelBytes = group.vectors * lanes * 4;
-    const output = row * outChannels * 4 + group.firstVector * lanes * 4 + share.panels.first * panelBytes;
+    const channelBytes = group.firstVector * lanes * 4 + panels.first * panelBytes;
+    const weights = packed.offset(0, index) + panels.first * panelBytes * (1 + inChannels);
+    const output = row * outChannels * 4 + channelBytes;
     const slots = panelSlots({
       input: { buffer: 'input0', offset: row * inChannels * 4 },
-      weights: {
-        buffer: 'constant0',
-        offset: packed.offset(0, share.group) + share.panels.first * panelBytes * (1 + inChannels),
-      },
+      weights: { buffer: 'constant0', offset: weights },
       output: { buffer: 'output', offset: output },
       residual: task.residual ? { buffer: 'input1', offset: output } : 0,
-      panels: share.panels.end - share.panels.first,
+      panels: panels.end - panels.first,
       lines: 1,
       kernelRows: 1,
       skippedWeights: 0,
-      repeats: repeatsWithin(heights, share.blocks),
+      repeats: repeatsWithin(heights, blocks),
     });
-    return { kernel, slots };
-  });
+    tiles.push({ kernel: panelKernel(pointwiseSpec(task, group, heights)), slots });
+  }
   return { constants: [packed.bytes], scratchBytes: 0, steps: [tiles], flops: 2 * macs };
 }
 
@@ -107,7 +117,8 @@ function repeatsWithin(heights: readonly Heights[], span: Span): readonly number
 }
 
 function pointwiseSpec(task: ConvTask, group: PanelGroup, heights: readonly Heights[]): PanelSpec {
-  const { inChannels, outChannels } = convSizes(task);
+  const { images, height, width, inChannels, outChannels } = convSizes(task);
+  const rows = images * height * width;
   const blocks = heights.map(
     ({ height }): PanelBlock => ({
       taps: Array.from({ length: height }, () => wholePoint),
@@ -128,6 +139,7 @@ function pointwiseSpec(task: ConvTask, group: PanelGroup, heights: readonly Heig
     vectors: group.vectors,
     lastLanes: group.lastLanes,
     blocks,
+    prefetch: rows > 1 ? WEIGHTS_AHEAD : 0,
     clipsRows: false,
     residual: task.residual,
     activation: task.activation,

@@ -1,9 +1,9 @@
 import { evenParts } from './window-blocks.ts';
 
 /** Arithmetic that a tile should at least hold, so that handing it out costs nothing in comparison. */
-const FLOPS_A_TILE = 2_000_000;
-/** Enough tiles for four threads to end together. */
-const MOST_TILES = 16;
+const FLOPS_A_TILE = 1_200_000;
+/** Enough tiles for a handful of threads to end together. */
+const MOST_TILES = 24;
 
 /** How many tiles a task of this much arithmetic should have. */
 export function wantedTiles(flops: number): number {
