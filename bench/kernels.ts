@@ -8,6 +8,7 @@ import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import { at, type TargetName } from '../src/assembler/vector-assembler.ts';
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
+import { activations } from '../src/graph/activations.ts';
 import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
 import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
 import type { TaskPlan } from '../src/kernel/plan.ts';
@@ -128,7 +129,7 @@ function checkSamples(layer: ConvLayer, x: Float32Array, y: Float32Array, random
           sum += (x[at] ?? 0) * weight;
         }
       }
-    const expected = task.activation === 'relu' ? Math.max(sum, 0) : sum;
+    const expected = task.activation === null ? sum : activations[task.activation].value(sum);
     const found = y[index] ?? Number.NaN;
     if (!(Math.abs(found - expected) <= 1e-4 * (1 + Math.abs(expected))))
       throw new EngineError(`bench: ${layer.name} output ${index} is ${found}, expected ${expected}`);

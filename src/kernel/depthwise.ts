@@ -15,7 +15,7 @@ export interface DepthwiseTile {
   readonly keepsTaps: boolean;
 }
 
-/** Best measured first; the first that fits is taken. Larger blocks gain nothing: the caches are the bound. */
+/** Best measured first; the first that fits is taken. Larger blocks gain nothing in a net but code. */
 const tileSizes: readonly DepthwiseTile[] = [
   { rows: 2, columns: 4, keepsTaps: true },
   { rows: 1, columns: 4, keepsTaps: true },

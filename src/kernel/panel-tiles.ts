@@ -24,11 +24,15 @@ const limits: Readonly<Record<TargetName, TileLimits>> = {
   wasm: { productsPerCycle: 2, loadsPerCycle: 3, latency: 4, mostPositions: 4, mostVectors: 8 },
 };
 
-/** Cycles to start a block and to store one vector of it. */
+/** Cycles to start a block, and to store a vector of it: more where a pixel is not written in one go. */
 const BLOCK_CYCLES = 12;
 const STORE_CYCLES = 1.5;
-/** A vector of weights comes from further away than input does. */
-const WEIGHT_CYCLES = 0.05;
+const PARTIAL_STORE_CYCLES = 3;
+/** What a load costs even where it hides. */
+const LOAD_CYCLES = 0.08;
+/** A panel larger than this comes from the second cache again for each block, at so many bytes a cycle. */
+const NEAR_BYTES = 2 ** 15;
+const FAR_BYTES_A_CYCLE = 180;
 
 export interface PanelTile {
   /** Output positions a block has at most. */
@@ -64,9 +68,12 @@ function panelCycles(
   problem: PanelProblem,
 ): number {
   const { productsPerCycle, loadsPerCycle, latency } = limits[target.name];
+  const store = vectors === problem.vectors ? STORE_CYCLES : PARTIAL_STORE_CYCLES;
+  const stepBytes = vectors * target.lanes * 4;
+  const far = problem.steps * stepBytes > NEAR_BYTES ? stepBytes / FAR_BYTES_A_CYCLE : 0;
   const block = (rows: number): number => {
     const step = Math.max((rows * vectors) / productsPerCycle, (rows + vectors) / loadsPerCycle, latency);
-    return problem.steps * (step + WEIGHT_CYCLES * vectors) + BLOCK_CYCLES + STORE_CYCLES * rows * vectors;
+    return problem.steps * (step + LOAD_CYCLES * (rows + vectors) + far) + BLOCK_CYCLES + store * rows * vectors;
   };
   return evenParts(problem.positions, positions).reduce((sum, rows) => sum + block(rows), 0);
 }
