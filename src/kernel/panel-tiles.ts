@@ -5,7 +5,6 @@
  */
 import type { TargetName, VectorTarget } from '../assembler/vector-assembler.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
-import { evenParts } from './window-blocks.ts';
 
 interface TileLimits {
   readonly productsPerCycle: number;
@@ -14,14 +13,44 @@ interface TileLimits {
   readonly latency: number;
   readonly mostPositions: number;
   readonly mostVectors: number;
+  /** Of a single position, which needs many sums to hide their latency. */
+  readonly mostVectorsAlone: number;
 }
 
 /** V8 spills when a block needs more than about 14 registers, and hoists loads: so smaller tiles in WebAssembly. */
 const limits: Readonly<Record<TargetName, TileLimits>> = {
-  avx512: { productsPerCycle: 2, loadsPerCycle: 2, latency: 4, mostPositions: 14, mostVectors: 12 },
-  avx2: { productsPerCycle: 2, loadsPerCycle: 3, latency: 4, mostPositions: 12, mostVectors: 10 },
-  'wasm-relaxed': { productsPerCycle: 2, loadsPerCycle: 3, latency: 4, mostPositions: 4, mostVectors: 8 },
-  wasm: { productsPerCycle: 2, loadsPerCycle: 3, latency: 4, mostPositions: 4, mostVectors: 8 },
+  avx512: {
+    productsPerCycle: 2,
+    loadsPerCycle: 2,
+    latency: 4,
+    mostPositions: 14,
+    mostVectors: 6,
+    mostVectorsAlone: 12,
+  },
+  avx2: {
+    productsPerCycle: 2,
+    loadsPerCycle: 3,
+    latency: 4,
+    mostPositions: 12,
+    mostVectors: 3,
+    mostVectorsAlone: 10,
+  },
+  'wasm-relaxed': {
+    productsPerCycle: 2,
+    loadsPerCycle: 3,
+    latency: 4,
+    mostPositions: 4,
+    mostVectors: 4,
+    mostVectorsAlone: 8,
+  },
+  wasm: {
+    productsPerCycle: 2,
+    loadsPerCycle: 3,
+    latency: 4,
+    mostPositions: 4,
+    mostVectors: 4,
+    mostVectorsAlone: 8,
+  },
 };
 
 /** Cycles to start a block, and to store a vector of it: more where a pixel is not written in one go. */
@@ -52,13 +81,14 @@ export interface PanelProblem {
   readonly steps: number;
 }
 
+/** V8 has 15 registers to give, and wants one for each number it has loaded ahead. */
+const WASM_REGISTERS = 14;
+
 function fits(target: VectorTarget, positions: number, vectors: number): boolean {
   const sums = positions * vectors;
+  if (target.pointerBytes === 4) return sums + vectors + positions <= WASM_REGISTERS;
   const operands = positions === 1 ? 1 : vectors + 1;
-  const scratch = target.name === 'avx2' && positions > 1 ? 0 : 1;
-  const wasm = target.pointerBytes === 4;
-  if (wasm) return sums + vectors + positions <= 14;
-  return sums + Math.max(operands, ACTIVATION_SCRATCH + scratch - 1) <= target.vectorRegisters;
+  return sums + Math.max(operands, ACTIVATION_SCRATCH) <= target.vectorRegisters;
 }
 
 function panelCycles(
@@ -73,18 +103,24 @@ function panelCycles(
   const far = problem.steps * stepBytes > NEAR_BYTES ? stepBytes / FAR_BYTES_A_CYCLE : 0;
   const block = (rows: number): number => {
     const step = Math.max((rows * vectors) / productsPerCycle, (rows + vectors) / loadsPerCycle, latency);
-    return problem.steps * (step + LOAD_CYCLES * (rows + vectors) + far) + BLOCK_CYCLES + store * rows * vectors;
+    return (
+      problem.steps * (step + LOAD_CYCLES * (rows + vectors) + far) + BLOCK_CYCLES + store * rows * vectors
+    );
   };
-  return evenParts(problem.positions, positions).reduce((sum, rows) => sum + block(rows), 0);
+  // The parts that evenParts makes, without making them: this runs for every candidate.
+  const parts = Math.ceil(problem.positions / positions);
+  const rows = Math.floor(problem.positions / parts);
+  const larger = problem.positions - rows * parts;
+  return larger * block(rows + 1) + (parts - larger) * block(rows);
 }
 
 /** Every tile that fits the registers, cheapest first. */
 export function panelTiles(target: VectorTarget, problem: PanelProblem): readonly PanelTile[] {
-  const { mostPositions, mostVectors } = limits[target.name];
+  const { mostPositions, mostVectors, mostVectorsAlone } = limits[target.name];
   const tiles: PanelTile[] = [];
-  for (let vectors = 1; vectors <= Math.min(mostVectors, problem.vectors); vectors++) {
+  for (let vectors = 1; vectors <= Math.min(mostVectorsAlone, problem.vectors); vectors++) {
     for (let positions = 1; positions <= Math.min(mostPositions, problem.positions); positions++) {
-      if (!fits(target, positions, vectors)) continue;
+      if (!fits(target, positions, vectors) || (positions > 1 && vectors > mostVectors)) continue;
       const whole = Math.floor(problem.vectors / vectors);
       const rest = problem.vectors - whole * vectors;
       const cycles =

@@ -25,13 +25,18 @@ export function packPanels(task: ConvTask, lanes: number, groups: readonly Panel
         const columns = group.vectors * lanes;
         const first = (group.firstVector + panel * group.vectors) * lanes;
         const used = Math.min(columns, groupOut - first);
-        for (let j = 0; j < used; j++) {
-          const o = g * groupOut + first + j;
-          data[to + j] = bias?.data[o] ?? 0;
-          for (let t = 0; t < taps; t++)
-            for (let c = 0; c < inner; c++)
-              data[to + (1 + t * inner + c) * columns + j] = weight.data[(o * inner + c) * taps + t] ?? 0;
-        }
+        const firstOut = g * groupOut + first;
+        for (let j = 0; j < used; j++) data[to + j] = bias?.data[firstOut + j] ?? 0;
+        let row = to + columns;
+        for (let t = 0; t < taps; t++)
+          for (let c = 0; c < inner; c++) {
+            let from = (firstOut * inner + c) * taps + t;
+            for (let j = 0; j < used; j++) {
+              data[row + j] = weight.data[from] ?? 0;
+              from += inner * taps;
+            }
+            row += columns;
+          }
         to += columns * (1 + taps * inner);
       }
     }

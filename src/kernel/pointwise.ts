@@ -79,12 +79,14 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
   const parts = evenParts(rows, chosen?.positions ?? 1);
   const heights = heightsOf(parts);
   const groups = panelGroups(outChannels, lanes, chosen?.vectors ?? 1);
+  const kernels = groups.map((group) => panelKernel(pointwiseSpec(task, group, heights)));
   const packed = packPanels(task, lanes, groups);
   const counts = groups.map((group) => group.count);
   const tiles: Tile[] = [];
   for (const { group: index, panels, blocks } of shares(sizes, counts, parts.length)) {
     const group = groups[index];
-    if (group === undefined) continue;
+    const kernel = kernels[index];
+    if (group === undefined || kernel === undefined) continue;
     const row = parts.slice(0, blocks.first).reduce((sum, part) => sum + part, 0);
     const panelBytes = group.vectors * lanes * 4;
     const channelBytes = group.firstVector * lanes * 4 + panels.first * panelBytes;
@@ -101,7 +103,7 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
       skippedWeights: 0,
       repeats: repeatsWithin(heights, blocks),
     });
-    tiles.push({ kernel: panelKernel(pointwiseSpec(task, group, heights)), slots });
+    tiles.push({ kernel, slots });
   }
   return { constants: [packed.bytes], scratchBytes: 0, steps: [tiles], flops: 2 * macs };
 }
