@@ -85,7 +85,7 @@ function makeTask(random: Random, { input, outChannels, ...rest }: Case): ConvTa
   };
 }
 
-/** Fails where |y − reference| exceeds atol + rtol·eps·√k·Σ-like scale of the sum. */
+/** Sums of k products of about 1/√k each: |y − reference| ≤ 4·eps·(1 + √k)·(1 + |reference|). */
 function assertClose(actual: Float32Array, expected: Float64Array, steps: number, what: string): void {
   const eps = 2 ** -23;
   for (const [i, reference] of expected.entries()) {
