@@ -1,14 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addDoctor } from './commands/doctor.ts';
+import { addExport } from './commands/export.ts';
+import { addInfo } from './commands/info.ts';
+import { addInspect } from './commands/inspect.ts';
+import { addModels } from './commands/models.ts';
 import { addPredict } from './commands/predict.ts';
+import { addReparameterize } from './commands/reparameterize.ts';
+import { packageVersion } from './package-version.ts';
 import type { Terminal } from './terminal.ts';
 
-/** The package's own version; this file is `dist/src/cli/program.js` in it. */
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  const { version }: { version: string } = JSON.parse(text);
-  return version;
-}
+/** In the order in which help lists them. */
+const commands = [addPredict, addModels, addInfo, addInspect, addReparameterize, addExport, addDoctor];
 
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('mobileone')
@@ -17,7 +19,8 @@ export function createProgram(terminal: Terminal): Command {
     .option('--debug', 'show where an error comes from')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(--help says what can be given)')
-    .exitOverride();
-  for (const add of [addPredict]) add(program, terminal);
-  return program.addHelpText('after', '\nExample:\n  mobileone predict photo.jpg');
+    .exitOverride()
+    .addHelpText('after', '\nExample:\n  mobileone predict photo.jpg');
+  for (const add of commands) add(program, terminal);
+  return program;
 }

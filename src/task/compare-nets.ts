@@ -36,18 +36,19 @@ export function probeBatch(shape: Shape, seed: number): Tensor<Float32Array> {
  * @throws UsageError when their inputs or outputs are not alike
  */
 export async function compareNets(engine: Engine, a: Net, b: Net, seed = 1): Promise<Agreement> {
-  const [name, shape] = onlyInput(a);
+  const [, shape] = onlyInput(a);
   if (!sameShape(shape, onlyInput(b)[1]))
     throw new UsageError(
       `compareNets: "${a.graph.name}" takes ${formatShape(shape)} and "${b.graph.name}" ${formatShape(onlyInput(b)[1])}; build both for one input.`,
     );
   const probe = probeBatch(shape, seed);
-  const expected = await runOnce(engine, a, { [name]: probe });
-  const found = await runOnce(engine, b, { [onlyInput(b)[0]]: probe });
-  return { ...compareOutputs(expected, found), probe: shape };
+  return {
+    ...compareOutputs(await runOnce(engine, a, probe), await runOnce(engine, b, probe)),
+    probe: shape,
+  };
 }
 
-type Outputs = Readonly<Record<string, Tensor>>;
+export type Outputs = Readonly<Record<string, Tensor>>;
 
 /** @throws UsageError when an output of one is missing in the other */
 export function compareOutputs(expected: Outputs, found: Outputs): Omit<Agreement, 'probe'> {
@@ -73,11 +74,11 @@ function onlyInput({ graph }: Net): readonly [name: string, shape: Shape] {
   return [name, shape];
 }
 
-/** One run of a net. */
-export async function runOnce(engine: Engine, net: Net, inputs: Outputs): Promise<Outputs> {
+/** One run of a net of one input. */
+export async function runOnce(engine: Engine, net: Net, input: Tensor): Promise<Outputs> {
   const session = await engine.compile(net.graph, net.weights);
   try {
-    return await session.run(inputs);
+    return await session.run({ [onlyInput(net)[0]]: input });
   } finally {
     session.dispose();
   }

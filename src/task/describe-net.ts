@@ -1,4 +1,4 @@
-import { addCosts, type Cost, graphCost, nodeCosts } from '../graph/cost.ts';
+import { type Cost, graphCost, nodeCosts } from '../graph/cost.ts';
 import { type CheckedGraph, valueAt } from '../graph/graph.ts';
 import { formatAttrs } from '../graph/node-rules.ts';
 import type { Form } from '../model/block.ts';
@@ -53,6 +53,8 @@ export interface NetFacts {
   /** Convolution branches of every block but the stem, in train form. */
   readonly branches: number;
   readonly stages: readonly StageFacts[];
+  /** The classifier; zeros when there are no classes. */
+  readonly head: { readonly classes: number; readonly parameters: number; readonly macs: number };
   /** Outputs a graph can be built with: name and shape for one picture. */
   readonly taps: readonly { readonly name: string; readonly shape: Shape }[];
   readonly train: FormFacts;
@@ -75,6 +77,7 @@ export function describeNet(config: MobileOneConfig, options: DescribeOptions = 
     input: [height, width, config.inChannels],
     outputStride,
     branches: config.branches,
+    head: { classes: config.classes, ...partCost(deploy, 'head') },
     stages: stageFacts(config, deploy, taps, outputStride),
     taps,
     train: formFacts(config, 'train', size),
@@ -119,7 +122,14 @@ function allOutputs(config: MobileOneConfig): NonNullable<BuildOptions['outputs'
   return ['stem', ...stages, 'preLogits', ...(config.classes > 0 ? (['logits'] as const) : [])];
 }
 
-const noCost: Cost = { parameters: 0, buffers: 0, macs: 0, pooled: 0, activations: 0, bytes: 0 };
+/** Parameters and work of the nodes whose names are `part` or begin with `part.`. */
+function partCost(graph: CheckedGraph, part: string): { readonly parameters: number; readonly macs: number } {
+  const own = nodeCosts(graph).filter(({ node }) => `${node.name}.`.startsWith(`${part}.`));
+  return {
+    parameters: own.reduce((sum, row) => sum + row.parameters, 0),
+    macs: own.reduce((sum, row) => sum + row.macs, 0),
+  };
+}
 
 function stageFacts(
   config: MobileOneConfig,
@@ -128,11 +138,8 @@ function stageFacts(
   outputStride: number,
 ): readonly StageFacts[] {
   const stem = { pairs: 0.5, channels: config.stemChannels, squeezeExcitePairs: 0 };
-  const costs = nodeCosts(graph);
   return [stem, ...config.stages].map((stage, index) => {
-    const prefix = index === 0 ? 'stem.' : `stages.${index - 1}.`;
     const shape = taps[index]?.shape ?? [];
-    const own = costs.filter(({ node }) => node.name.startsWith(prefix)).reduce<Cost>(addCosts, noCost);
     return {
       name: index === 0 ? 'stem' : `stage${index}`,
       blocks: 2 * stage.pairs,
@@ -140,8 +147,7 @@ function stageFacts(
       squeezeExciteBlocks: 2 * stage.squeezeExcitePairs,
       size: [shape[1] ?? 0, shape[2] ?? 0],
       stride: Math.min(2 ** (index + 1), outputStride),
-      parameters: own.parameters,
-      macs: own.macs,
+      ...partCost(graph, index === 0 ? 'stem' : `stages.${index - 1}`),
     };
   });
 }

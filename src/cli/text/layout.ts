@@ -57,7 +57,7 @@ const gap = 2;
 
 /**
  * Rows under their headings. When they are wider than `width`, columns with `least` are cut; when that does not
- * suffice, each row becomes a few lines: its first cell, then the others with their headings.
+ * suffice, each row becomes a few lines.
  */
 export function table(
   columns: readonly Column[],
@@ -93,13 +93,20 @@ function fit(
   return excess > 0 ? undefined : fitted;
 }
 
+/** The first cell on a line of its own, below it the others with their headings, as many on a line as fit. */
 function stacked(columns: readonly Column[], row: readonly string[], width: number): readonly string[] {
   const [first = '', ...others] = row;
-  const lines = others.flatMap((cell, i) => {
-    const heading = columns[i + 1]?.heading ?? '';
-    return cell === '' ? [] : wrap(`${heading} ${cell}`, width - gap, gap).map((line) => `  ${line}`);
-  });
-  return [truncate(first, width), ...lines];
+  const items = others.flatMap((cell, i) =>
+    cell === '' ? [] : [`${columns[i + 1]?.heading ?? ''} ${cell}`.trim()],
+  );
+  const lines: string[] = [];
+  for (const item of items) {
+    const last = lines.at(-1);
+    const joined = last === undefined ? item : `${last} · ${item}`;
+    if (last !== undefined && cells(joined) <= width - gap) lines[lines.length - 1] = joined;
+    else lines.push(...wrap(item, width - gap, gap));
+  }
+  return [truncate(first, width), ...lines.map((line) => `  ${line}`)];
 }
 
 function pad(text: string, width: number, align: Column['align'] = 'left'): string {
