@@ -1,11 +1,8 @@
 import { realpath } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { UsageError } from '../errors.ts';
+import { UsageError, WeightsError } from '../errors.ts';
 import type { Agreement } from '../task/compare-nets.ts';
 import { scientific } from './text/numbers.ts';
-
-/** What the written net may differ by, relative, before it is refused: rounding of f32 stays far below. */
-const worstRelative = 1e-3;
 
 /** @throws UsageError when the ending of a file to write is none of `endings` */
 export function outputEnding<E extends string>(path: string, endings: readonly E[]): E {
@@ -20,14 +17,17 @@ export async function checkDifferentFiles(input: string, output: string): Promis
   if (from === to) throw new UsageError(`"${output}" is the file that is read; give another name to write.`);
 }
 
-/** @throws UsageError when the measured difference is no rounding */
-export function checkAgreement(what: string, { absolute, relative }: Omit<Agreement, 'probe'>): void {
-  if (relative <= worstRelative) return;
-  throw new UsageError(
-    `${what}: differs by ${scientific(absolute)} (${scientific(relative)} relative) from the net that was read; nothing was written. Such weights do not fit the numbers of the format.`,
+/** @throws WeightsError when the measured relative difference is more than rounding to `limit` explains */
+export function checkAgreement(file: string, { absolute, relative }: Agreement, limit: number): void {
+  if (relative <= limit) return;
+  throw new WeightsError(
+    `"${file}" would give other answers than the net that was read: they differ by ${scientific(absolute)}, ${scientific(relative)} relative, where at most ${limit} is rounding. Nothing was written; the weights may be damaged or too large for the type.`,
+    { absolute, relative, limit },
   );
 }
 
-export function describeAgreement({ absolute, relative }: Omit<Agreement, 'probe'>): string {
-  return `at most ${scientific(absolute)}, relative ${scientific(relative)}`;
+/** Of pictures that a person can count: `at most 3.1e-7, relative 1.8e-7, on 2 random pictures of 64×64` */
+export function describeAgreement({ absolute, relative, probe }: Agreement): string {
+  const [pictures, height, width] = probe;
+  return `at most ${scientific(absolute)}, relative ${scientific(relative)}, on ${pictures} random pictures of ${height}×${width}`;
 }

@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { type Family, families } from '../../format/key-maps.ts';
+import { type Family, families, keyMaps } from '../../format/key-maps.ts';
 import { encodeOnnx, type OnnxNormalization } from '../../format/onnx/encode-onnx.ts';
-import { writeWeights } from '../../format/weights-file.ts';
 import type { Net } from '../../graph/net.ts';
 import { type EvalTransform, serializeEvalTransform } from '../../image/eval-transform.ts';
 import type { Form } from '../../model/block.ts';
@@ -12,7 +11,6 @@ import { openOnnxRuntime } from '../../platform/node/onnx-runtime.ts';
 import { writeFileWhole } from '../../platform/node/write-file.ts';
 import { inputSize } from '../../task/classify.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
-import { writeNetMetadata } from '../../task/net-metadata.ts';
 import { verifyOnnx } from '../../task/verify-onnx.ts';
 import { reparameterize } from '../../transform/reparameterize.ts';
 import { pictureSize, type Size } from '../arguments.ts';
@@ -21,11 +19,12 @@ import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable } from '../text/layout.ts';
 import { byteSize } from '../text/numbers.ts';
 import { addHubOptions, fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
+import { type StoredType, saveSafetensors, storedTypes } from '../write-safetensors.ts';
 
 interface ExportFlags extends HubFlags {
   readonly form: Form;
   readonly as?: Family;
-  readonly dtype?: 'f32' | 'f16' | 'bf16';
+  readonly dtype?: StoredType;
   readonly normalize?: OnnxNormalization['kind'];
   readonly range?: '1' | '255';
   readonly input?: Size;
@@ -55,7 +54,7 @@ export function addExport(program: Command, terminal: Terminal): void {
     .option('--input <size>', 'ONNX: picture, height × width', pictureSize)
     .option('--outputs <names>', 'ONNX: such as stage2,stage4,logits; default logits')
     .addOption(new Option('--as <family>', 'safetensors: tensor names').choices(families))
-    .addOption(new Option('--dtype <type>', 'safetensors: default f32').choices(['f32', 'f16', 'bf16']));
+    .addOption(new Option('--dtype <type>', 'safetensors: default f32').choices(Object.keys(storedTypes)));
   addHubOptions(command)
     .addHelpText('after', '\nExample:\n  mobileone export s0 s0.onnx --normalize included --range 255')
     .action(async (input: string, output: string, flags: ExportFlags) => {
@@ -82,6 +81,8 @@ function refuseForeign(ending: '.onnx' | '.safetensors', flags: ExportFlags): vo
     ending === '.onnx' ? (['as', 'dtype'] as const) : (['normalize', 'range', 'input', 'outputs'] as const);
   for (const name of foreign)
     if (flags[name] !== undefined) throw new UsageError(`--${name}: ${ending} files have no such option.`);
+  if (flags.range !== undefined && flags.normalize !== 'included')
+    throw new UsageError('--range: says what pictures are like before --normalize included; give both.');
 }
 
 function netOf({ net }: LoadedNet, form: Form, options: Omit<BuildOptions, 'form'>): Net {
@@ -92,18 +93,15 @@ function netOf({ net }: LoadedNet, form: Form, options: Omit<BuildOptions, 'form
 async function exportSafetensors(
   source: LoadedNet,
   output: string,
-  flags: ExportFlags,
+  { form, as, dtype = 'f32' }: ExportFlags,
 ): Promise<readonly Fact[]> {
-  const { net, labels, transform } = source;
-  const { weights } = netOf(source, flags.form, { height: 64, width: 64 });
-  const metadata = writeNetMetadata({ name: net.config.name, transform, ...(labels ? { labels } : {}) });
-  const family = flags.as ?? net.family;
-  const bytes = writeWeights(weights, family, metadata, flags.dtype);
-  await writeFileWhole(output, bytes, async () => undefined);
+  const options = { form, dtype, ...(as === undefined ? {} : { family: as }) };
+  const saved = await saveSafetensors(source, output, options);
   return [
-    ['net', `${net.config.name}, ${flags.form} form`],
-    ['names', `${family}'s, ${flags.dtype ?? 'f32'}`],
-    ['file', `${byteSize(source.bytes)} → ${byteSize(bytes.byteLength)}`],
+    ['net', `${source.net.config.name}, ${form} form, ${dtype}`],
+    ['names', keyMaps[saved.family].title],
+    ['difference', describeAgreement(saved.agreement)],
+    ['file', `${byteSize(source.bytes)} → ${byteSize(saved.bytes)}`],
   ];
 }
 
@@ -122,7 +120,7 @@ async function exportOnnx(source: LoadedNet, output: string, flags: ExportFlags)
   });
   // Two pictures, so that the free batch is proved too.
   const twice: Net = { ...exported, graph: netOf(source, flags.form, { ...size, batch: 2 }).graph };
-  const checked = await writeFileWhole(output, bytes, (path) => verify(path, twice, normalization));
+  const checked = await writeFileWhole(output, bytes, (path) => verify(path, output, twice, normalization));
   const shape = `[batch, ${net.config.inChannels}, ${height}, ${width}]`;
   return [
     ['net', `${net.config.name}, ${flags.form} form`],
@@ -168,11 +166,13 @@ function describeNormalization(normalization: OnnxNormalization | undefined): st
 }
 
 /** @throws EngineError, UsageError when ONNX Runtime does not run the file or gives other answers */
-async function verify(path: string, net: Net, normalization: OnnxNormalization | undefined): Promise<string> {
+async function verify(
+  path: string,
+  output: string, net: Net, normalization: OnnxNormalization | undefined): Promise<string> {
   const runtime = await openOnnxRuntime();
   if (!runtime.found) return `no: ${runtime.reason}`;
   const engine = await nodePlatform().engine();
   const agreement = await verifyOnnx(engine, net, (input) => runtime.run(path, input), normalization);
-  checkAgreement('onnx', agreement);
-  return `ONNX Runtime ${runtime.version} differs ${describeAgreement(agreement)}`;
+  checkAgreement(output, agreement, 1e-4);
+  return `ONNX Runtime ${runtime.version} differs by ${describeAgreement(agreement)}`;
 }

@@ -7,6 +7,7 @@ import {
   type InspectedTensor,
   inspectCheckpoint,
 } from '../../task/inspect-checkpoint.ts';
+import { isNetMetadata } from '../../task/net-metadata.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable, table, truncate } from '../text/layout.ts';
@@ -94,7 +95,9 @@ function toText(
     ...(extra.strippedPrefix ? [['prefix', `"${extra.strippedPrefix}" before every name`] as const] : []),
     ...netFacts(found),
   ];
-  const stored = Object.entries(found.stored).map(([key, value]): Fact => [printable(key), short(value)]);
+  const stored = Object.entries(found.stored)
+    .filter(([key]) => found.metadata === undefined || !isNetMetadata(key))
+    .map(([key, value]): Fact => [printable(key), short(value)]);
   const others = [...extra.others].map(([key, value]): Fact => [printable(key), short(value)]);
   return [
     terminal.bold(printable(file)),
@@ -115,7 +118,7 @@ function netFacts({ net, reason, metadata, metadataFault }: InspectedCheckpoint)
   ] as const;
   const fit = problems.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : [])).join(', ');
   return [
-    ['net', `${config.name}, ${form} form, ${config.classes} classes`],
+    ['net', `${printable(metadata?.name ?? config.name)}, ${form} form, ${config.classes} classes`],
     ['names', `${family}'s`],
     ['fit', match.complete ? 'every tensor in its place' : `${fit}${match.cause ? `: ${match.cause}` : ''}`],
     ...(metadata?.transform ? [['transform', describeEvalTransform(metadata.transform)] as const] : []),
