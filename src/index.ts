@@ -37,7 +37,13 @@ export { type InitialScheme, initialWeights, randomStatistics } from './model/in
 export { type BuildOptions, buildMobileOne, type OutputName } from './model/mobileone.ts';
 export { type Classification, type Classifier, createClassifier, type RankedClass } from './task/classify.ts';
 export { type Agreement, compareNets, compareOutputs, probeBatch } from './task/compare-nets.ts';
-export { type DescribeOptions, describeNet, describeNodes, type FormFacts, type NetFacts } from './task/describe-net.ts';
+export {
+  type DescribeOptions,
+  describeNet,
+  describeNodes,
+  type FormFacts,
+  type NetFacts,
+} from './task/describe-net.ts';
 export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';
 export { type LoadedNet, loadNet } from './task/load-net.ts';

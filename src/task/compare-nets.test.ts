@@ -23,7 +23,10 @@ test('equal forms agree to rounding, a changed weight shows, another input is re
   assert.ok(same.relative > 0 && same.relative < 1e-5, `${same.relative}`);
   assert.deepEqual(same.probe, [2, 32, 32, 3]);
   const bias = deploy.weights.get('head.bias') ?? assert.fail();
-  const moved = new Map([...deploy.weights, ['head.bias', { ...bias, data: bias.data.map((x) => x + 1) as Float32Array }]]);
+  const moved = new Map([
+    ...deploy.weights,
+    ['head.bias', { ...bias, data: bias.data.map((x) => x + 1) as Float32Array }],
+  ]);
   const other = await compareNets(referenceEngine, train, { ...deploy, weights: moved });
   assert.ok(Math.abs(other.absolute - 1) < 1e-4, `${other.absolute}`);
   await assert.rejects(compareNets(referenceEngine, train, smallNet(64)), UsageError);

@@ -33,7 +33,12 @@ test('stages at another size and output stride; a net without classes', () => {
   const config = mobileOneConfig('s4', { classes: 0 });
   const { stages, taps, head, deploy } = describeNet(config, { height: 64, width: 96, outputStride: 16 });
   assert.deepEqual(
-    stages.map(({ size, stride, blocks, squeezeExciteBlocks }) => [size, stride, blocks, squeezeExciteBlocks]),
+    stages.map(({ size, stride, blocks, squeezeExciteBlocks }) => [
+      size,
+      stride,
+      blocks,
+      squeezeExciteBlocks,
+    ]),
     [
       [[32, 48], 2, 1, 0],
       [[16, 24], 4, 4, 0],

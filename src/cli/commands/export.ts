@@ -168,7 +168,10 @@ function describeNormalization(normalization: OnnxNormalization | undefined): st
 /** @throws EngineError, UsageError when ONNX Runtime does not run the file or gives other answers */
 async function verify(
   path: string,
-  output: string, net: Net, normalization: OnnxNormalization | undefined): Promise<string> {
+  output: string,
+  net: Net,
+  normalization: OnnxNormalization | undefined,
+): Promise<string> {
   const runtime = await openOnnxRuntime();
   if (!runtime.found) return `no: ${runtime.reason}`;
   const engine = await nodePlatform().engine();

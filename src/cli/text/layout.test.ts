@@ -41,7 +41,7 @@ test('table: natural widths, then cut columns, then lines below each other', () 
   ]);
   assert.deepEqual(table(columns, rows, 24), [
     'name  what             n',
-    'a     a long descr…    1',
+    'a     a long desc…     1',
     'bcd   short         1000',
   ]);
   assert.deepEqual(table(columns, rows, 17), [
