@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { writeSafetensors } from '../src/format/safetensors-write.ts';
+import { writeSafetensors } from '../src/format/safetensors/safetensors-write.ts';
 import { type CliFolder, createCliFolder, pictureFile, smallLabels, smallNetFile } from './support/cli.ts';
 
 /** Commands about nets and their files; each writes its own file, so that they may run at once. */

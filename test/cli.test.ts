@@ -108,9 +108,9 @@ describe('mobileone', { concurrency: 2 }, () => {
     assert.equal(text.code, 0);
     assert.ok(text.stdout.split('\n').length <= 25, 'one screen');
     const { stdout } = await folder.run(['doctor', '--json']);
-    const { node, webAssembly, packages, cache, offline } = JSON.parse(stdout);
+    const { node, engine, packages, cache, offline } = JSON.parse(stdout);
     assert.deepEqual([node, cache.folder, offline], [process.version, folder.cache, true]);
-    assert.deepEqual([webAssembly.simd, webAssembly.threads], [true, true]);
+    assert.deepEqual([engine.webAssembly.simd, engine.webAssembly.threads], [true, true]);
     assert.deepEqual(
       packages.map(({ name }: { name: string }) => name),
       ['sharp', 'koffi', 'onnxruntime-node'],

@@ -1,5 +1,5 @@
 import { referenceEngine } from '../engine/reference/reference-engine.ts';
-import type { Family } from '../format/key-maps.ts';
+import type { Family } from '../format/names/key-maps.ts';
 import { writeWeights } from '../format/weights-file.ts';
 import type { Net } from '../graph/net.ts';
 import type { Form } from '../model/block.ts';
@@ -49,18 +49,12 @@ export async function saveSafetensors(
   const metadata = writeNetMetadata({ name: config.name, transform, ...(labels ? { labels } : {}) });
   const bytes = writeWeights(target.weights, family, metadata, dtype);
   return writeFileWhole(output, bytes, async (written) => {
-    const saved: Net = { graph: target.graph, weights: await readBack(written) };
+    const saved: Net = {
+      graph: target.graph,
+      weights: (await readNet(await openFileSource(written))).weights,
+    };
     const agreement = await compareNets(referenceEngine, given, saved);
     checkAgreement(output, agreement, storedTypes[dtype]);
     return { given, saved, family, bytes: bytes.byteLength, agreement };
   });
-}
-
-async function readBack(path: string): Promise<Net['weights']> {
-  const file = await openFileSource(path);
-  try {
-    return (await readNet(file)).weights;
-  } finally {
-    await file.close();
-  }
 }

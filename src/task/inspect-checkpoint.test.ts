@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FormatError } from '../errors.ts';
 import { memorySource } from '../format/byte-source.ts';
-import { writeSafetensors } from '../format/safetensors-write.ts';
+import { writeSafetensors } from '../format/safetensors/safetensors-write.ts';
 import { writeWeights } from '../format/weights-file.ts';
 import { mobileOneConfig } from '../model/config.ts';
 import { initialWeights } from '../model/initialize.ts';

@@ -1,9 +1,9 @@
 import { MobileOneError } from '../errors.ts';
 import type { ByteSource } from '../format/byte-source.ts';
 import type { CheckpointExtra, Container, LazyTensor } from '../format/checkpoint.ts';
-import { detectFamily, toCanonicalNames } from '../format/family-names.ts';
-import type { Family } from '../format/key-maps.ts';
-import { matchWeights, type WeightsMatch } from '../format/match-weights.ts';
+import { detectFamily, toCanonicalNames } from '../format/names/family-names.ts';
+import type { Family } from '../format/names/key-maps.ts';
+import { matchWeights, type WeightsMatch } from '../format/names/match-weights.ts';
 import { readCheckpoint } from '../format/read-checkpoint.ts';
 import type { Form } from '../model/block.ts';
 import type { MobileOneConfig } from '../model/config.ts';

@@ -6,7 +6,6 @@ import { cacheFolder } from '../../platform/node/cache-folder.ts';
 import { type EngineFacts, engineFacts } from '../doctor/engine-facts.ts';
 import { type MachineFacts, machineFacts } from '../doctor/machine.ts';
 import { type PackageState, packageState } from '../doctor/packages.ts';
-import { type WasmFeatures, wasmFeatures } from '../doctor/wasm-features.ts';
 import { packageVersion } from '../package-version.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable } from '../text/layout.ts';
@@ -17,7 +16,6 @@ interface Report {
   readonly version: string;
   readonly node: string;
   readonly machine: MachineFacts;
-  readonly webAssembly: WasmFeatures;
   readonly engine: EngineFacts;
   readonly decoder: {
     readonly name: string;
@@ -54,7 +52,6 @@ async function examine(): Promise<Report> {
     version: packageVersion(),
     node: process.version,
     machine: await machineFacts(),
-    webAssembly: wasmFeatures(),
     engine: await engineFacts(),
     decoder: { name, formats, note },
     packages,
@@ -74,7 +71,8 @@ async function cacheState(folder: string): Promise<Report['cache']> {
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 
 function lines(report: Report, { width }: Terminal): readonly string[] {
-  const { machine, webAssembly, engine, decoder, packages, cache, offline, mirror } = report;
+  const { machine, engine, decoder, packages, cache, offline, mirror } = report;
+  const { nativeCode, webAssembly } = engine;
   const cores = machine.usableCores === machine.cores ? '' : `, ${machine.usableCores} usable`;
   const list: readonly Fact[] = [
     ['Node', `${report.node}, ${machine.system}`],
@@ -85,7 +83,8 @@ function lines(report: Report, { width }: Terminal): readonly string[] {
       'WebAssembly',
       `SIMD ${yesNo(webAssembly.simd)}, relaxed SIMD ${yesNo(webAssembly.relaxedSimd)}, threads ${yesNo(webAssembly.threads)}`,
     ],
-    ['engine', [engine.used, ...engine.notes].join('; ')],
+    ['native code', nativeCode.usable ? nativeCode.features.join(', ') || 'yes' : `no: ${nativeCode.reason}`],
+    ['engine', engine.used],
     [
       'pictures',
       `${decoder.name} decoder: ${decoder.formats.join(', ')}${decoder.note ? `; ${decoder.note}` : ''}`,

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { type Family, families, keyMaps } from '../../format/key-maps.ts';
+import { type Family, families, keyMaps } from '../../format/names/key-maps.ts';
 import { encodeOnnx, type OnnxNormalization } from '../../format/onnx/encode-onnx.ts';
 import type { Net } from '../../graph/net.ts';
 import { type EvalTransform, serializeEvalTransform } from '../../image/eval-transform.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { ByteSource } from '../../format/byte-source.ts';
 import { findModel } from '../../hub/models.ts';
-import type { FileSource } from '../../hub/store.ts';
 import { describeEvalTransform } from '../../image/eval-transform.ts';
 import {
   type InspectedCheckpoint,
@@ -43,7 +43,7 @@ export async function openCheckpoint(
   nameOrPath: string,
   flags: HubFlags,
   terminal: Terminal,
-): Promise<FileSource> {
+): Promise<ByteSource> {
   const hub = hubOptions(flags);
   const file = findModel(nameOrPath) ? undefined : await hub.openFile?.(nameOrPath);
   return file ?? (await fetchWeights(nameOrPath, hub, terminal)).file;

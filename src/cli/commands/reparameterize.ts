@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
-import { type Family, families, keyMaps } from '../../format/key-maps.ts';
+import { type Family, families, keyMaps } from '../../format/names/key-maps.ts';
 import { graphCost } from '../../graph/cost.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
 import { checkDifferentFiles, describeAgreement, outputEnding } from '../output-file.ts';

@@ -33,5 +33,8 @@ export async function machineFacts(): Promise<MachineFacts> {
 async function linuxCpuFlags(): Promise<readonly string[]> {
   const text = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
   const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(text)?.[1] ?? '';
-  return flags.split(/\s+/).filter((flag) => telling.test(flag));
+  return flags
+    .split(/\s+/)
+    .filter((flag) => telling.test(flag))
+    .sort();
 }
