@@ -17,7 +17,11 @@ export function createProgram(terminal: Terminal): Command {
     .description('MobileOne image nets: predict, look inside, re-parameterize, export.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({
+      showGlobalOptions: true,
+      subcommandTerm: (command) => command.name(),
+      minWidthToWrap: 10,
+    })
     .showHelpAfterError('(--help says what can be given)')
     .exitOverride()
     .addHelpText('after', '\nExample:\n  mobileone predict photo.jpg');

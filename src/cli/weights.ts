@@ -59,7 +59,7 @@ export async function fetchWeights(
 
 function notice(licence: Licence, entry: ModelEntry, width: number): readonly string[] {
   return [
-    `Fetching ${entry.name}: ${licence.title}`,
+    ...wrap(`Fetching ${entry.name}: ${licence.title}`, width, 2),
     ...wrap(`${licence.notice} ${licence.url}`, width - 2).map((line) => `  ${line}`),
   ];
 }

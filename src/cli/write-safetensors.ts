@@ -39,14 +39,14 @@ export interface SaveOptions {
  * @throws WeightsError when it does not
  */
 export async function saveSafetensors(
-  { net, transform, labels }: LoadedNet,
+  { net, name, transform, labels }: LoadedNet,
   output: string,
   { form, family = net.family, dtype = 'f32' }: SaveOptions,
 ): Promise<SavedNet> {
   const { config, weights } = net;
   const given: Net = { graph: buildMobileOne(config, { form: net.form, ...probeSize }), weights };
   const target = form === 'deploy' ? reparameterize(given) : given;
-  const metadata = writeNetMetadata({ name: config.name, transform, ...(labels ? { labels } : {}) });
+  const metadata = writeNetMetadata({ name, transform, ...(labels ? { labels } : {}) });
   const bytes = writeWeights(target.weights, family, metadata, dtype);
   return writeFileWhole(output, bytes, async (written) => {
     const saved: Net = {

@@ -7,6 +7,8 @@ import { type CheckpointNet, readNet } from './read-net.ts';
 /** A checkpoint by name or path, read, with what is known about its use. */
 export interface LoadedNet {
   readonly net: CheckpointNet;
+  /** What the file calls itself, else its variant. */
+  readonly name: string;
   /** Undefined for a file of one's own. */
   readonly entry: ModelEntry | undefined;
   /** Path of the weights. */
@@ -24,6 +26,7 @@ export async function loadNet(nameOrPath: string, hub: ResolveOptions): Promise<
   const net = await readNet(file);
   return {
     net,
+    name: net.metadata.name ?? net.config.name,
     entry,
     location,
     bytes: file.size,

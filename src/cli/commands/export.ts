@@ -98,7 +98,7 @@ async function exportSafetensors(
   const options = { form, dtype, ...(as === undefined ? {} : { family: as }) };
   const saved = await saveSafetensors(source, output, options);
   return [
-    ['net', `${source.net.config.name}, ${form} form, ${dtype}`],
+    ['net', `${printable(source.name)}, ${form} form, ${dtype}`],
     ['names', keyMaps[saved.family].title],
     ['difference', describeAgreement(saved.agreement)],
     ['file', `${byteSize(source.bytes)} → ${byteSize(saved.bytes)}`],
@@ -106,7 +106,7 @@ async function exportSafetensors(
 }
 
 async function exportOnnx(source: LoadedNet, output: string, flags: ExportFlags): Promise<readonly Fact[]> {
-  const { net, labels, transform } = source;
+  const { net, name, labels, transform } = source;
   const [height, width] = flags.input ? [flags.input.height, flags.input.width] : inputSize(transform);
   const outputs = outputNames(flags.outputs);
   const size = { height, width, ...(outputs ? { outputs } : {}) };
@@ -116,14 +116,14 @@ async function exportOnnx(source: LoadedNet, output: string, flags: ExportFlags)
     ...(normalization ? { normalization } : {}),
     ...(labels ? { labels } : {}),
     transform: serializeEvalTransform(transform),
-    metadata: { name: net.config.name, form: flags.form },
+    metadata: { name, form: flags.form },
   });
   // Two pictures, so that the free batch is proved too.
   const twice: Net = { ...exported, graph: netOf(source, flags.form, { ...size, batch: 2 }).graph };
   const checked = await writeFileWhole(output, bytes, (path) => verify(path, output, twice, normalization));
   const shape = `[batch, ${net.config.inChannels}, ${height}, ${width}]`;
   return [
-    ['net', `${net.config.name}, ${flags.form} form`],
+    ['net', `${printable(name)}, ${flags.form} form`],
     ['input', `${shape}, ${describeNormalization(normalization)}`],
     ['outputs', exported.graph.outputs.map(({ name }) => name).join(', ')],
     ['verified', checked],

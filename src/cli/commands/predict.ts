@@ -9,7 +9,7 @@ import { readLabelsFile } from '../labels-file.ts';
 import { findPictures } from '../picture-files.ts';
 import { describeError } from '../report-error.ts';
 import type { Terminal } from '../terminal.ts';
-import { printable, table } from '../text/layout.ts';
+import { printable, table, wrap } from '../text/layout.ts';
 import { percent } from '../text/numbers.ts';
 import { addHubOptions, fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
 
@@ -68,16 +68,13 @@ async function predict(places: readonly string[], flags: PredictFlags, terminal:
     throw new UsageError(`predict: no pictures found.\n${faults.map((fault) => `  ${fault}`).join('\n')}`);
   for (const fault of faults) terminal.note(printable(fault));
   const classifier = await prepare(flags, terminal);
-  const { label, shape } = { label: flags.top, shape: classifier.labels.length };
+  const options = { topK: flags.top, ...decodeOptions(flags) };
   let failed = faults.length > 0;
   try {
-    if (flags.json !== true) terminal.print(terminal.dim(describe(classifier)));
+    if (flags.json !== true) terminal.print(...wrap(describe(classifier), terminal.width).map(terminal.dim));
     for (const file of files) {
       try {
-        const answer = await classifier.classify(file, {
-          topK: Math.min(label, shape),
-          ...decodeOptions(flags),
-        });
+        const answer = await classifier.classify(file, options);
         terminal.print(...(flags.json ? [toJson(file, answer)] : toText(file, answer, terminal)));
       } catch (error) {
         failed = true;
@@ -111,8 +108,8 @@ function decodeOptions({ orientation, maxPixels }: PredictFlags) {
   };
 }
 
-function describe({ config, entry, location, form, engine }: LoadedClassifier): string {
-  const source = entry ? entry.name : `${config.name} from ${printable(location)}`;
+function describe({ config, net, entry, location, form, engine }: LoadedClassifier): string {
+  const source = entry ? entry.name : printable(`${net.metadata.name ?? config.name} from ${location}`);
   return `${source}, ${form} form, ${engine} engine`;
 }
 

@@ -47,10 +47,10 @@ export function addReparameterize(program: Command, terminal: Terminal): void {
     });
 }
 
-function report({ net, bytes }: LoadedNet, saved: SavedNet, dtype: StoredType): readonly Fact[] {
+function report({ name, bytes }: LoadedNet, saved: SavedNet, dtype: StoredType): readonly Fact[] {
   const [before, after] = [graphCost(saved.given.graph), graphCost(saved.saved.graph)];
   return [
-    ['net', `${net.config.name}, deploy form, ${dtype}`],
+    ['net', `${printable(name)}, deploy form, ${dtype}`],
     ['names', keyMaps[saved.family].title],
     ['parameters', `${grouped(before.parameters)} → ${grouped(after.parameters)}`],
     ['statistics', `${grouped(before.buffers)} → ${grouped(after.buffers)}`],
