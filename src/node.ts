@@ -18,7 +18,8 @@ export * from './index.ts';
 export { openFileSource } from './platform/node/file-source.ts';
 export { createNodeDecoder } from './platform/node/image-decoder.ts';
 
-function nodePlatform(): Platform {
+/** What this machine offers: its cache and settings, its best decoder and engine. */
+export function nodePlatform(): Platform {
   return {
     hub: nodeHubOptions(),
     decoder: createNodeDecoder,
