@@ -1,0 +1,96 @@
+import { EngineError, UsageError } from '../../errors.ts';
+import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
+import { elementCount, type Weights } from '../../tensor/tensor.ts';
+import { bindParameters } from '../bind.ts';
+import type { CompileOptions, Engine, Session } from '../engine.ts';
+import { lower } from './lower.ts';
+import type { MachineProvider } from './machine-provider.ts';
+import { createSession } from './session.ts';
+import type { ThreadPool } from './thread-pool.ts';
+
+export interface CpuEngineParts {
+  /** The fastest first. */
+  readonly machines: readonly MachineProvider[];
+  /** Absent: every session runs on the caller's thread alone. */
+  readonly pool?: ThreadPool | undefined;
+}
+
+export const MAX_THREADS = 64;
+/** More threads than this gain nothing at these sizes of net. */
+const MAX_AUTO_THREADS = 8;
+
+/** Runs graphs as emitted machine code or WebAssembly. */
+export function createCpuEngine(parts: CpuEngineParts): Engine {
+  return {
+    name: 'cpu',
+    compile: async (graph, weights, options) => compile(parts, graph, weights, options),
+  };
+}
+
+function compile(
+  { machines, pool }: CpuEngineParts,
+  graph: CheckedGraph,
+  weights: Weights,
+  options: CompileOptions = {},
+): Session {
+  const provider = chooseMachine(machines, options.target);
+  checkPrecision(options.precision ?? 'f32');
+  const wanted = checkThreads(options.threads ?? 'auto', pool);
+  checkSize(graph, provider);
+  const parameters = bindParameters(graph, weights);
+  const program = lower(graph, parameters, provider.target);
+  const threads = pool && provider.canShare ? wanted : 1;
+  return createSession({
+    graph,
+    parameters,
+    program,
+    provider,
+    threads,
+    pool: threads > 1 ? pool : undefined,
+    profile: options.profile ?? false,
+  });
+}
+
+function chooseMachine(machines: readonly MachineProvider[], wanted: string | undefined): MachineProvider {
+  const found = wanted === undefined ? machines[0] : machines.find(({ target }) => target.name === wanted);
+  if (found) return found;
+  const names = machines.map(({ target }) => target.name).join(', ') || 'none';
+  throw new EngineError(
+    wanted === undefined
+      ? 'engine cpu: this runtime has neither native code nor WebAssembly SIMD; use the reference engine.'
+      : `engine cpu: target "${wanted}" is not to be had here; there is ${names}.`,
+    { wanted, available: names },
+  );
+}
+
+function checkPrecision(precision: string): void {
+  if (precision !== 'f32')
+    throw new EngineError(
+      `engine cpu: precision must be "f32", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
+      { precision },
+    );
+}
+
+function checkThreads(threads: number | 'auto', pool: ThreadPool | undefined): number {
+  if (threads === 'auto') return Math.max(1, Math.min(MAX_AUTO_THREADS, pool?.cores ?? 1));
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
+    throw new UsageError(
+      `engine cpu: threads must be "auto" or an integer from 1 to ${MAX_THREADS}, found ${String(threads)}.`,
+      { threads },
+    );
+  return threads;
+}
+
+/** Refuses what could never fit before any work is planned for it. */
+function checkSize(graph: CheckedGraph, provider: MachineProvider): void {
+  const results = [...graph.inputs, ...graph.nodes.flatMap((node) => node.outputs)];
+  for (const value of results) {
+    const { name, shape } = valueAt(graph, value);
+    const bytes = elementCount(shape) * 4;
+    if (bytes > provider.maximumBytes)
+      throw new EngineError(
+        `engine cpu: graph "${graph.name}": value "${name}" [${shape.join(',')}] takes ${bytes} bytes, target ${provider.target.name} allows ${provider.maximumBytes} for a session; use a smaller batch or picture.`,
+        { value: name, needed: bytes, limit: provider.maximumBytes },
+      );
+  }
+}

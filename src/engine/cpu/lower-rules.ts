@@ -1,0 +1,166 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { EngineError } from '../../errors.ts';
+import { type ConvGeometry, convGeometry } from '../../graph/geometry.ts';
+import { type CheckedGraph, type Node, type OpKind, type ValueId, valueAt } from '../../graph/graph.ts';
+import { planConcat } from '../../kernel/concat.ts';
+import type { ElementwiseLink } from '../../kernel/elementwise.ts';
+import { planGlobalAveragePool } from '../../kernel/global-average-pool.ts';
+import type { TaskPlan } from '../../kernel/plan.ts';
+import { planPool2d } from '../../kernel/pool2d.ts';
+import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
+import { planSoftmax } from '../../kernel/softmax.ts';
+import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+
+/** A link of an element-wise chain whose operand is still a value of the graph. */
+export type ChainLink =
+  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operand: ValueId }
+  | Extract<ElementwiseLink, { kind: 'affine' | 'activation' }>;
+
+/** One way to see an element-wise node: a function of `source`, everything else being operands. */
+export interface ChainView {
+  readonly source: ValueId;
+  readonly links: readonly ChainLink[];
+}
+
+/** What a node is to this engine. */
+export type Lowered =
+  | { readonly kind: 'alias'; readonly source: ValueId }
+  | { readonly kind: 'chain'; readonly views: readonly ChainView[] }
+  | {
+      readonly kind: 'convolution';
+      readonly source: ValueId;
+      readonly input: Shape;
+      readonly geometry: ConvGeometry;
+      readonly weight: Tensor;
+      readonly bias: Tensor | undefined;
+    }
+  | {
+      readonly kind: 'whole';
+      readonly sources: readonly ValueId[];
+      readonly plan: (target: VectorTarget) => TaskPlan;
+    };
+
+export interface LowerContext {
+  readonly graph: CheckedGraph;
+  readonly parameters: ReadonlyMap<ValueId, Tensor>;
+}
+
+type LowerRule<K extends OpKind> = (node: Node<K>, context: LowerContext) => Lowered;
+type LowerTable = { readonly [K in OpKind]: LowerRule<K> };
+
+const pointGeometry = convGeometry({ kernel: 1 });
+
+function input(node: Node, index = 0): ValueId {
+  const id = node.inputs[index];
+  if (id === undefined) throw new EngineError(`${node.kind} "${node.name}": has no input ${index}.`);
+  return id;
+}
+
+function shapeOf(node: Node, { graph }: LowerContext, index = 0): Shape {
+  return valueAt(graph, input(node, index)).shape;
+}
+
+/** Operands that are packed or folded at compile time must be known then. */
+function constant(node: Node, { graph, parameters }: LowerContext, index: number): Tensor {
+  const id = input(node, index);
+  const found = parameters.get(id);
+  if (found === undefined)
+    throw new EngineError(
+      `${node.kind} "${node.name}": engine cpu packs operand "${valueAt(graph, id).name}" when compiling, so it must be a parameter, not an input or a result.`,
+      { node: node.name, operand: valueAt(graph, id).name },
+    );
+  return found;
+}
+
+function bias(node: Node, context: LowerContext): Tensor | undefined {
+  return node.inputs.length > 2 ? constant(node, context, 2) : undefined;
+}
+
+const links = (operands: readonly ValueId[], kind: 'add' | 'multiply' | 'gate'): readonly ChainLink[] =>
+  operands.map((operand) => ({ kind, operand }));
+
+/** y = (x − mean)·gamma/√(variance + eps) + beta as x·scale + shift, worked out in f64. */
+function affine(node: Node<'batchNorm'>, context: LowerContext): ChainLink {
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => constant(node, context, i).data);
+  const channels = gamma?.length ?? 0;
+  const [scale, shift] = [new Float32Array(channels), new Float32Array(channels)];
+  for (let c = 0; c < channels; c++) {
+    const factor = (gamma?.[c] ?? 0) / Math.sqrt((variance?.[c] ?? 0) + node.attrs.eps);
+    scale[c] = factor;
+    shift[c] = (beta?.[c] ?? 0) - (mean?.[c] ?? 0) * factor;
+  }
+  return { kind: 'affine', scale, shift };
+}
+
+const lowerTable: LowerTable = {
+  conv2d: (node, context) => ({
+    kind: 'convolution',
+    source: input(node),
+    input: shapeOf(node, context),
+    geometry: node.attrs.geometry,
+    weight: constant(node, context, 1),
+    bias: bias(node, context),
+  }),
+  linear: (node, context) => {
+    const [rows = 1, features = 1] = shapeOf(node, context);
+    const { shape, data } = constant(node, context, 1);
+    return {
+      kind: 'convolution',
+      source: input(node),
+      input: [1, 1, rows, features],
+      geometry: pointGeometry,
+      weight: { shape: [...shape, 1, 1], data },
+      bias: bias(node, context),
+    };
+  },
+  batchNorm: (node, context) => ({
+    kind: 'chain',
+    views: [{ source: input(node), links: [affine(node, context)] }],
+  }),
+  sum: (node) =>
+    node.inputs.length === 1
+      ? { kind: 'alias', source: input(node) }
+      : {
+          kind: 'chain',
+          views: node.inputs.map((source, i) => ({
+            source,
+            links: links(node.inputs.toSpliced(i, 1), 'add'),
+          })),
+        },
+  multiply: (node, context) => {
+    const [x, y] = [input(node), input(node, 1)];
+    const whole = sameShape(shapeOf(node, context), shapeOf(node, context, 1));
+    const views = [{ source: x, links: links([y], whole ? 'multiply' : 'gate') }];
+    if (whole) views.push({ source: y, links: links([x], 'multiply') });
+    return { kind: 'chain', views };
+  },
+  activation: (node) => ({
+    kind: 'chain',
+    views: [{ source: input(node), links: [{ kind: 'activation', fn: node.attrs.fn }] }],
+  }),
+  flatten: (node) => ({ kind: 'alias', source: input(node) }),
+  globalAveragePool: (node, context) =>
+    whole(node, (target) => planGlobalAveragePool(target, shapeOf(node, context))),
+  pool2d: (node, context) =>
+    whole(node, (target) => planPool2d(target, { input: shapeOf(node, context), ...node.attrs })),
+  softmax: (node, context) => whole(node, (target) => planSoftmax(target, shapeOf(node, context))),
+  resizeBilinear: (node, context) =>
+    whole(node, (target) => planResizeBilinear(target, { input: shapeOf(node, context), ...node.attrs })),
+  concat: (node, context) =>
+    whole(node, (target) =>
+      planConcat(
+        target,
+        node.inputs.map((_, i) => shapeOf(node, context, i)),
+      ),
+    ),
+};
+
+function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
+  return { kind: 'whole', sources: node.inputs, plan };
+}
+
+/** Looks a node's row up by kind. @throws EngineError where an operand must be a parameter and is not */
+export function lowerNode<K extends OpKind>(node: Node<K>, context: LowerContext): Lowered {
+  const rule: LowerRule<K> = lowerTable[node.kind as K];
+  return rule(node, context);
+}

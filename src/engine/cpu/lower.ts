@@ -1,0 +1,173 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { EngineError } from '../../errors.ts';
+import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import { type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
+import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
+import type { TaskPlan } from '../../kernel/plan.ts';
+import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { type ChainLink, type ChainView, type Lowered, lowerNode } from './lower-rules.ts';
+
+/** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
+export interface Task {
+  /** Its last node's. */
+  readonly name: string;
+  readonly ops: string;
+  readonly inputs: readonly ValueId[];
+  readonly output: ValueId;
+  readonly plan: TaskPlan;
+  /** Which inputs the output may overwrite, if nothing needs them afterwards. */
+  readonly inPlace: readonly number[];
+}
+
+export interface Program {
+  /** In running order. */
+  readonly tasks: readonly Task[];
+  /** The value whose memory a value shares: itself, or what it is another view of. */
+  readonly storage: (value: ValueId) => ValueId;
+}
+
+type Convolution = Extract<Lowered, { kind: 'convolution' }>;
+type Body =
+  | Convolution
+  | Extract<Lowered, { kind: 'whole' }>
+  | { readonly kind: 'chain'; readonly source: ValueId };
+
+/** A task being put together: a body, and links applied to its result. */
+interface Group {
+  readonly body: Body;
+  readonly links: readonly ChainLink[];
+  readonly nodes: readonly Node[];
+  /** Shape of the result, which links keep. */
+  readonly shape: Shape;
+  readonly output: ValueId;
+}
+
+/**
+ * Graph → tasks. What is exact and free is folded: an activation, and a sum with one other value, into the
+ * convolution or linear layer before them; element-wise ops into one chain; flatten and one-operand sums into
+ * nothing. A fused task stands where its last node stood, so its other operands exist by then. Of several values
+ * to go on from the last is taken, which is likely to be in a cache still.
+ */
+export function lower(
+  graph: CheckedGraph,
+  parameters: ReadonlyMap<ValueId, Tensor>,
+  target: VectorTarget,
+): Program {
+  const lowered = graph.nodes.map((node) => lowerNode(node, { graph, parameters }));
+  const storage = aliases(graph, lowered);
+  const uses = countUses(graph, lowered, storage);
+  /** Groups in running order, by the value they give. */
+  const groups = new Map<ValueId, Group>();
+  graph.nodes.forEach((node, i) => {
+    const [output, how] = [node.outputs[0], lowered[i]];
+    if (output === undefined || how === undefined || how.kind === 'alias') return;
+    const shape = valueAt(graph, output).shape;
+    if (how.kind !== 'chain') {
+      groups.set(output, { body: how, links: [], nodes: [node], shape, output });
+      return;
+    }
+    const fits = (view: ChainView): Group | undefined => {
+      const group = groups.get(storage(view.source));
+      const seen = valueAt(graph, view.source).shape;
+      return group &&
+        uses.get(group.output) === 1 &&
+        sameShape(group.shape, seen) &&
+        accepts(group, view.links)
+        ? group
+        : undefined;
+    };
+    const view = how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
+    const before = view && fits(view);
+    if (before && view) {
+      groups.delete(before.output);
+      const links = [...before.links, ...view.links];
+      groups.set(output, { ...before, links, nodes: [...before.nodes, node], output });
+      return;
+    }
+    const [own] = how.views;
+    if (own === undefined) return;
+    const body: Body = { kind: 'chain', source: own.source };
+    groups.set(output, { body, links: own.links, nodes: [node], shape, output });
+  });
+  return { tasks: [...groups.values()].map((group) => makeTask(group, target, storage)), storage };
+}
+
+function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {
+  const source = new Map<ValueId, ValueId>();
+  graph.nodes.forEach((node, i) => {
+    const [output, how] = [node.outputs[0], lowered[i]];
+    if (output !== undefined && how?.kind === 'alias')
+      source.set(output, source.get(how.source) ?? how.source);
+  });
+  return (value) => source.get(value) ?? value;
+}
+
+/** How often each stored value is read, by other tasks or as an output. */
+function countUses(
+  graph: CheckedGraph,
+  lowered: readonly Lowered[],
+  storage: (value: ValueId) => ValueId,
+): ReadonlyMap<ValueId, number> {
+  const uses = new Map<ValueId, number>();
+  const use = (value: ValueId): void => {
+    uses.set(storage(value), (uses.get(storage(value)) ?? 0) + 1);
+  };
+  graph.nodes.forEach((node, i) => {
+    if (lowered[i]?.kind !== 'alias') node.inputs.forEach(use);
+  });
+  for (const { value } of graph.outputs) use(value);
+  return uses;
+}
+
+/** Convolutions take one sum, then one activation; chains take everything. */
+function accepts(group: Group, more: readonly ChainLink[]): boolean {
+  if (group.body.kind === 'whole') return false;
+  if (group.body.kind === 'chain') return true;
+  const kinds = [...group.links, ...more].map((link) => link.kind).join();
+  return ['add', 'activation', 'add,activation'].includes(kinds);
+}
+
+function makeTask(group: Group, target: VectorTarget, storage: (value: ValueId) => ValueId): Task {
+  const { nodes, output } = group;
+  const name = nodes.at(-1)?.name ?? '';
+  const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
+  const operands = group.links.flatMap((link) => ('operand' in link ? [link.operand] : []));
+  const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: readonly number[]): Task => {
+    const inputs = sources.map(storage);
+    return { name, ops, inputs, output, plan: planOf(ops, name, plan), inPlace };
+  };
+  const { body } = group;
+  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), []);
+  if (body.kind === 'convolution')
+    return make([body.source, ...operands], () => planConvolution(target, convTask(body, group.links)), []);
+  const links = numbered(group.links);
+  const task = { shape: group.shape, links };
+  return make([body.source, ...operands], () => planElementwise(target, task), elementwiseInPlace(links));
+}
+
+/** Operands become the task's inputs 1, 2, … */
+function numbered(links: readonly ChainLink[]): readonly ElementwiseLink[] {
+  let input = 0;
+  return links.map((link) => ('operand' in link ? { kind: link.kind, input: ++input } : link));
+}
+
+function convTask({ input, geometry, weight, bias }: Convolution, links: readonly ChainLink[]): ConvTask {
+  const last = links.at(-1);
+  return {
+    input,
+    geometry,
+    weight,
+    ...(bias ? { bias } : {}),
+    activation: last?.kind === 'activation' ? last.fn : null,
+    residual: links[0]?.kind === 'add',
+  };
+}
+
+function planOf(ops: string, name: string, plan: () => TaskPlan): TaskPlan {
+  try {
+    return plan();
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    throw new EngineError(`${ops} "${name}": ${cause.message}`, { node: name }, { cause });
+  }
+}

@@ -1,0 +1,196 @@
+import type { CodeBuilder, KernelId, LoadedCode, MachineMemory } from '../../assembler/machine.ts';
+import { CONTROL_BYTES, STEP, STEP_BYTES } from '../../assembler/runner-layout.ts';
+import { EngineError } from '../../errors.ts';
+import type { ValueId } from '../../graph/graph.ts';
+import type { BufferName, Slot, Tile, TileStep } from '../../kernel/plan.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { alignUp } from './arena.ts';
+import type { Program, Task } from './lower.ts';
+import type { Placement } from './placement.ts';
+
+/**
+ * All memory of a session in one piece, written once:
+ *
+ *     control block | steps | tile records | constants of tasks, parameters read as tensors | arena
+ *
+ * A task's steps stand together, so that each task can also be run, and timed, alone.
+ */
+export interface ImageLayout {
+  readonly steps: number;
+  readonly stepCount: number;
+  readonly records: number;
+  /** One offset per constant of each task. */
+  readonly constants: readonly (readonly number[])[];
+  readonly parameters: ReadonlyMap<ValueId, number>;
+  readonly arena: number;
+  readonly bytes: number;
+}
+
+const LINE = 64;
+const SLOT_BYTES = 8;
+
+export function layOutImage(
+  program: Program,
+  placement: Placement,
+  parameters: ReadonlyMap<ValueId, Tensor>,
+): ImageLayout {
+  let next = alignUp(CONTROL_BYTES, LINE);
+  const take = (bytes: number): number => {
+    const offset = next;
+    next = alignUp(offset + bytes, LINE);
+    return offset;
+  };
+  const steps = program.tasks.flatMap(({ plan }) => plan.steps);
+  const stepsAt = take(steps.length * STEP_BYTES);
+  const records = take(steps.reduce((sum, step) => sum + step.length * strideOf(step), 0));
+  const constants = program.tasks.map(({ plan }) => plan.constants.map((bytes) => take(bytes.length)));
+  const read = new Set(program.tasks.flatMap(({ inputs }) => inputs));
+  const places = new Map<ValueId, number>();
+  for (const [value, { data }] of parameters) if (read.has(value)) places.set(value, take(data.length * 4));
+  const arena = take(placement.bytes);
+  return {
+    steps: stepsAt,
+    stepCount: steps.length,
+    records,
+    constants,
+    parameters: places,
+    arena,
+    bytes: next,
+  };
+}
+
+/** Bytes from one record of a step to the next. */
+function strideOf(step: TileStep): number {
+  const slots = step.reduce((most, tile) => Math.max(most, tile.slots.length), 0);
+  return (slots + 1) * SLOT_BYTES;
+}
+
+/** Emits every kernel of a program once. */
+export function emitKernels(program: Program, builder: CodeBuilder): ReadonlyMap<string, KernelId> {
+  const ids = new Map<string, KernelId>();
+  for (const { plan } of program.tasks)
+    for (const step of plan.steps)
+      for (const { kernel } of step)
+        if (!ids.has(kernel.name)) ids.set(kernel.name, builder.kernel(kernel.name, kernel.generate));
+  return ids;
+}
+
+export interface ImageParts {
+  readonly program: Program;
+  readonly placement: Placement;
+  readonly layout: ImageLayout;
+  readonly parameters: ReadonlyMap<ValueId, Tensor>;
+  readonly kernels: ReadonlyMap<string, KernelId>;
+  readonly code: LoadedCode;
+  /** Tiles are numbered through, or within each task where tasks are run one by one. */
+  readonly numbering: 'through' | 'by-task';
+}
+
+/** Writes everything but the control block and the arena. @returns how many steps each task has */
+export function writeImage(memory: MachineMemory, parts: ImageParts): readonly number[] {
+  const { program, placement, layout, parameters, numbering } = parts;
+  writeConstants(memory, parts);
+  const at = (value: ValueId): number => {
+    const constant = layout.parameters.get(value);
+    const offset = constant ?? layout.arena + (placement.values.get(value) ?? Number.NaN);
+    if (Number.isNaN(offset)) throw new EngineError(`engine cpu: value #${value} has no memory.`);
+    return offset;
+  };
+  for (const [value, offset] of layout.parameters)
+    floatsOf(memory, offset, parameters.get(value)?.data.length ?? 0).set(parameters.get(value)?.data ?? []);
+  const cursor = { step: layout.steps, record: layout.records, tiles: 0 };
+  return program.tasks.map((task, index) => {
+    if (numbering === 'by-task') cursor.tiles = 0;
+    const address = addressing(memory, task, index, parts, at);
+    for (const step of task.plan.steps) writeStep(memory, step, cursor, parts, address);
+    return task.plan.steps.length;
+  });
+}
+
+function floatsOf(memory: MachineMemory, offset: number, count: number): Float32Array {
+  const { buffer, byteOffset } = memory.view(offset, count * 4);
+  return new Float32Array(buffer, byteOffset, count);
+}
+
+function writeConstants(memory: MachineMemory, { program, layout }: ImageParts): void {
+  program.tasks.forEach(({ plan }, index) => {
+    plan.constants.forEach((bytes, i) => {
+      memory.view(layout.constants[index]?.[i] ?? 0, bytes.length).set(bytes);
+    });
+  });
+}
+
+/** Address of a task's buffer by name. */
+function addressing(
+  memory: MachineMemory,
+  task: Task,
+  index: number,
+  { layout, placement }: ImageParts,
+  at: (value: ValueId) => number,
+): (buffer: BufferName) => number {
+  const known = new Map<string, number>([
+    ['output', at(task.output)],
+    ['scratch', layout.arena + (placement.scratch[index] ?? 0)],
+    ...task.inputs.map((value, i): [string, number] => [`input${i}`, at(value)]),
+    ...(layout.constants[index] ?? []).map((offset, i): [string, number] => [`constant${i}`, offset]),
+  ]);
+  return (buffer) => {
+    const offset = known.get(buffer);
+    if (offset === undefined)
+      throw new EngineError(`engine cpu: ${task.ops} "${task.name}" has no ${buffer}.`);
+    return memory.address + offset;
+  };
+}
+
+function writeStep(
+  memory: MachineMemory,
+  step: TileStep,
+  cursor: { step: number; record: number; tiles: number },
+  { code, kernels }: ImageParts,
+  address: (buffer: BufferName) => number,
+): void {
+  const stride = strideOf(step);
+  cursor.tiles += step.length;
+  const header = wordsOf(memory, cursor.step, STEP_BYTES);
+  writeSlot(header, STEP.endTile, cursor.tiles);
+  writeSlot(header, STEP.records, memory.address + cursor.record);
+  writeSlot(header, STEP.recordStride, stride);
+  const records = wordsOf(memory, cursor.record, step.length * stride);
+  step.forEach((tile, i) => {
+    writeRecord(records, i * stride, tile, code.entry(kernelId(kernels, tile)), address);
+  });
+  cursor.step += STEP_BYTES;
+  cursor.record += step.length * stride;
+}
+
+function kernelId(kernels: ReadonlyMap<string, KernelId>, { kernel }: Tile): KernelId {
+  const id = kernels.get(kernel.name);
+  if (id === undefined) throw new EngineError(`engine cpu: kernel ${kernel.name} was not emitted.`);
+  return id;
+}
+
+function writeRecord(
+  words: Uint32Array,
+  offset: number,
+  { slots }: Tile,
+  entry: number,
+  address: (buffer: BufferName) => number,
+): void {
+  const value = (slot: Slot): number =>
+    typeof slot === 'number' ? slot : address(slot.buffer) + slot.offset;
+  writeSlot(words, offset, entry);
+  slots.forEach((slot, i) => {
+    writeSlot(words, offset + (i + 1) * SLOT_BYTES, value(slot));
+  });
+}
+
+export function wordsOf(memory: MachineMemory, offset: number, bytes: number): Uint32Array {
+  const view = memory.view(offset, bytes);
+  return new Uint32Array(view.buffer, view.byteOffset, bytes / 4);
+}
+
+/** A 64-bit slot, little endian, two's complement. @param offset bytes */
+export function writeSlot(words: Uint32Array, offset: number, value: number): void {
+  words[offset / 4] = value;
+  words[offset / 4 + 1] = Math.floor(value / 2 ** 32);
+}

@@ -1,0 +1,215 @@
+import type { KernelId, LoadedCode, Machine, MachineMemory } from '../../assembler/machine.ts';
+import { CONTROL, CONTROL_BYTES, STEP_BYTES } from '../../assembler/runner-layout.ts';
+import { EngineError } from '../../errors.ts';
+import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
+import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
+import type { Program } from './lower.ts';
+import type { MachineProvider } from './machine-provider.ts';
+import {
+  emitKernels,
+  type ImageLayout,
+  layOutImage,
+  wordsOf,
+  writeImage,
+  writeSlot,
+} from './memory-image.ts';
+import { type Placement, place } from './placement.ts';
+import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-ports.ts';
+import type { ServedCode, ThreadPool } from './thread-pool.ts';
+
+/** How long threads look for work before they sleep: about 50 µs, of pauses natively and of loads in WebAssembly. */
+const SPINS = { native: 1000, wasm: 20_000 } as const;
+/** How long a helper sleeps in emitted code before it parks: short, as nothing else can reach it there. */
+const IDLE_MILLISECONDS = 20;
+
+export interface SessionParts {
+  readonly graph: CheckedGraph;
+  readonly parameters: ReadonlyMap<ValueId, Tensor>;
+  readonly program: Program;
+  readonly provider: MachineProvider;
+  readonly threads: number;
+  readonly pool: ThreadPool | undefined;
+  readonly profile: boolean;
+}
+
+/** Everything a session holds that must be freed. */
+interface Held {
+  readonly machine: Machine;
+  readonly code: LoadedCode;
+  readonly memory: MachineMemory;
+}
+
+/** Lays out memory, emits and loads code, writes the image, and wires up the threads. */
+export function createSession(parts: SessionParts): Session {
+  const { graph, parameters, program, provider } = parts;
+  const placement = place(graph, program, parameters);
+  const layout = layOutImage(program, placement, parameters);
+  if (layout.bytes > provider.maximumBytes)
+    throw new EngineError(
+      `engine cpu: graph "${graph.name}" needs ${layout.bytes} bytes, target ${provider.target.name} allows ${provider.maximumBytes}; use a smaller batch or picture.`,
+      { needed: layout.bytes, limit: provider.maximumBytes },
+    );
+  const { held, kernels, codeBytes } = build(parts, layout);
+  try {
+    const image = { program, placement, layout, parameters, kernels, code: held.code } as const;
+    const stepCounts = writeImage(held.memory, {
+      ...image,
+      numbering: parts.profile ? 'by-task' : 'through',
+    });
+    return wire(parts, held, { layout, placement, stepCounts, codeBytes });
+  } catch (error) {
+    free(held);
+    throw error;
+  }
+}
+
+function build(
+  { program, provider, threads }: SessionParts,
+  layout: ImageLayout,
+): { held: Held; kernels: ReadonlyMap<string, KernelId>; codeBytes: number } {
+  const machine = provider.create(layout.bytes, threads > 1);
+  try {
+    const builder = machine.builder();
+    const kernels = emitKernels(program, builder);
+    const { codeBytes } = builder;
+    const code = machine.load(builder);
+    try {
+      return { held: { machine, code, memory: machine.allocate(layout.bytes) }, kernels, codeBytes };
+    } catch (error) {
+      code.dispose();
+      throw error;
+    }
+  } catch (error) {
+    machine.dispose();
+    throw error;
+  }
+}
+
+function free({ machine, code, memory }: Held): void {
+  code.dispose();
+  memory.free();
+  machine.dispose();
+}
+
+interface Ready {
+  readonly layout: ImageLayout;
+  readonly placement: Placement;
+  readonly stepCounts: readonly number[];
+  readonly codeBytes: number;
+}
+
+function wire(parts: SessionParts, held: Held, ready: Ready): Session {
+  const { graph, program, provider, threads } = parts;
+  const { memory } = held;
+  const ports = portsOf(parts, memory, ready);
+  const runner = makeRunner(parts, held, ready);
+  const taskMs = parts.profile ? program.tasks.map(() => 0) : [];
+  let runs = 0;
+  let disposed = false;
+  const runSync = (inputs: NamedTensors, outputs?: NamedTensors): NamedTensors => {
+    if (disposed) throw new EngineError(`engine cpu: graph "${graph.name}" was disposed; compile it again.`);
+    checkOutputs(graph.name, ports.outputs, outputs);
+    copyIn(graph.name, ports.inputs, inputs);
+    if (parts.profile) runner.timed(taskMs);
+    else runner.all();
+    runs++;
+    return copyOut(ports.outputs, outputs);
+  };
+  const flops = program.tasks.reduce((sum, { plan }) => sum + plan.flops, 0);
+  return {
+    run: async (inputs, outputs) => runSync(inputs, outputs),
+    runSync,
+    profile: () =>
+      taskMs.map((milliseconds, i): TaskProfile => {
+        const task = program.tasks[i];
+        return {
+          name: task?.name ?? '',
+          ops: task?.ops ?? '',
+          milliseconds,
+          runs,
+          flops: task?.plan.flops ?? 0,
+        };
+      }),
+    info: {
+      target: provider.target.name,
+      threads,
+      memoryBytes: ready.layout.bytes,
+      activationBytes: ready.placement.bytes,
+      codeBytes: ready.codeBytes,
+      flops,
+    },
+    dispose: () => {
+      if (disposed) return;
+      disposed = true;
+      runner.release(() => free(held));
+    },
+  };
+}
+
+function portsOf(
+  { graph, program }: SessionParts,
+  memory: MachineMemory,
+  { layout, placement }: Ready,
+): { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] } {
+  const port = (name: string, value: ValueId): Port => {
+    const { shape } = valueAt(graph, value);
+    const stored = program.storage(value);
+    const offset = layout.parameters.get(stored) ?? layout.arena + (placement.values.get(stored) ?? 0);
+    return makePort(memory, name, shape, offset, elementCount(shape));
+  };
+  return {
+    inputs: graph.inputs.map((value) => port(valueAt(graph, value).name, value)),
+    outputs: graph.outputs.map(({ name, value }) => port(name, value)),
+  };
+}
+
+interface Runner {
+  readonly all: () => void;
+  /** Runs task by task and adds each one's time to its place. */
+  readonly timed: (milliseconds: number[]) => void;
+  readonly release: (whenLeft: () => void) => void;
+}
+
+function makeRunner({ threads, pool }: SessionParts, { code, memory, machine }: Held, ready: Ready): Runner {
+  const { layout, stepCounts } = ready;
+  const firstSteps = memory.address + layout.steps;
+  const control = wordsOf(memory, 0, CONTROL_BYTES);
+  const setSteps = (steps: number, count: number): void => {
+    writeSlot(control, CONTROL.steps, steps);
+    writeSlot(control, CONTROL.stepCount, count);
+  };
+  let served: ServedCode | undefined;
+  if (threads > 1 && pool) {
+    writeSlot(control, CONTROL.spins, SPINS[machine.kind]);
+    writeSlot(control, CONTROL.mayWait, pool.mayWait ? 1 : 0);
+    writeSlot(control, CONTROL.idleMilliseconds, IDLE_MILLISECONDS);
+    setSteps(firstSteps, layout.stepCount);
+    const setStop = (stop: 0 | 1): void => void Atomics.store(control, CONTROL.stop / 4, stop);
+    served = pool.register(code, memory.address, setStop, threads - 1);
+  }
+  const run = (steps: number, count: number): void => {
+    if (served === undefined) code.runAlone(steps, count);
+    else {
+      setSteps(steps, count);
+      served.summon();
+      code.runShared(memory.address);
+    }
+  };
+  return {
+    all: () => run(firstSteps, layout.stepCount),
+    timed: (milliseconds) => {
+      let steps = firstSteps;
+      stepCounts.forEach((count, i) => {
+        const start = performance.now();
+        run(steps, count);
+        milliseconds[i] = (milliseconds[i] ?? 0) + performance.now() - start;
+        steps += count * STEP_BYTES;
+      });
+    },
+    release: (whenLeft) => {
+      if (served) served.release(whenLeft);
+      else whenLeft();
+    },
+  };
+}

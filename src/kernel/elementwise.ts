@@ -1,0 +1,237 @@
+import {
+  at,
+  type Int,
+  type Vec,
+  type VectorAssembler,
+  type VectorTarget,
+} from '../assembler/vector-assembler.ts';
+import type { ActivationName } from '../graph/activations.ts';
+import { elementCount, type Shape } from '../tensor/tensor.ts';
+import { emitActivation } from './activation.ts';
+import type { BufferName, KernelSpec, Slot, TaskPlan, Tile, TileStep } from './plan.ts';
+import { overRow, type Part, partAt, shares } from './vector-span.ts';
+
+/**
+ * One link of a chain y = f_n(… f_1(input0)), element by element. `input` counts the task's inputs from 1.
+ * - affine: · scale[c] + shift[c], over the last axis (an inference batch norm)
+ * - gate: · input [N,1,1,C]
+ */
+export type ElementwiseLink =
+  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly input: number }
+  | { readonly kind: 'affine'; readonly scale: Float32Array; readonly shift: Float32Array }
+  | { readonly kind: 'activation'; readonly fn: ActivationName };
+
+export interface ElementwiseTask {
+  readonly shape: Shape;
+  readonly links: readonly ElementwiseLink[];
+}
+
+/** f32 a tile writes: small enough for the first cache, large enough that starting it costs nothing. */
+const TILE_ELEMENTS = 4096;
+/** Vectors held at once; activations need some beside them. */
+const VECTORS = 4;
+/** Pointers that a kernel can walk along with its two counters on every target. */
+const MOST_POINTERS = 9;
+
+/** A kernel walks rows of `channels` f32; chains without channel operands see one long row. */
+interface Extent {
+  readonly rows: number;
+  readonly channels: number;
+}
+
+/** A link together with where its operand comes from. */
+interface Operand {
+  readonly link: ElementwiseLink;
+  readonly source: 'element' | 'channel' | 'none';
+  readonly buffer: BufferName;
+}
+
+/** Chain of element-wise ops. The output may overwrite the inputs that `elementwiseInPlace` names. */
+export function planElementwise(target: VectorTarget, task: ElementwiseTask): TaskPlan {
+  const constants: Uint8Array[] = [];
+  const operands = task.links.map((link): Operand => {
+    if (link.kind === 'affine') {
+      constants.push(affineBytes(link.scale, link.shift));
+      return { link, source: 'channel', buffer: `constant${constants.length - 1}` };
+    }
+    if (link.kind === 'activation') return { link, source: 'none', buffer: 'input0' };
+    return { link, source: link.kind === 'gate' ? 'channel' : 'element', buffer: `input${link.input}` };
+  });
+  const passes = splitPasses(operands);
+  return {
+    constants,
+    scratchBytes: 0,
+    steps: passes.map((pass, i) => planPass(target, task.shape, pass, i === 0 ? 'input0' : 'output')),
+    flops: elementCount(task.shape) * task.links.length,
+  };
+}
+
+/**
+ * Inputs of the output's shape that it may overwrite: all, or none where the chain takes several passes, for an
+ * input may be read again in a later one.
+ */
+export function elementwiseInPlace(links: readonly ElementwiseLink[]): readonly number[] {
+  const whole = links.flatMap((link) =>
+    link.kind === 'add' || link.kind === 'multiply' ? [link.input] : [],
+  );
+  const pointers = links.filter((link) => link.kind !== 'activation').length + 2;
+  return pointers > MOST_POINTERS ? [] : [0, ...whole];
+}
+
+function splitPasses(operands: readonly Operand[]): readonly (readonly Operand[])[] {
+  const passes: Operand[][] = [[]];
+  let pointers = 2;
+  for (const operand of operands) {
+    if (operand.source !== 'none' && ++pointers > MOST_POINTERS) {
+      passes.push([]);
+      pointers = 3;
+    }
+    passes.at(-1)?.push(operand);
+  }
+  return passes;
+}
+
+/** scale[0…C), shift[0…C), each padded to 64 bytes so that whole vectors may be read. */
+function affineBytes(scale: Float32Array, shift: Float32Array): Uint8Array {
+  const padded = paddedChannels(scale.length);
+  const both = new Float32Array(2 * padded);
+  both.set(scale, 0);
+  both.set(shift, padded);
+  return new Uint8Array(both.buffer);
+}
+
+const paddedChannels = (channels: number): number => Math.ceil(channels / 16) * 16;
+
+function planPass(
+  target: VectorTarget,
+  shape: Shape,
+  operands: readonly Operand[],
+  source: BufferName,
+): TileStep {
+  const total = elementCount(shape);
+  const byChannel = operands.some((operand) => operand.source === 'channel');
+  const channels = shape.at(-1) ?? 1;
+  if (!byChannel)
+    return shares(total, TILE_ELEMENTS).map(({ start, count }) =>
+      tile(target, operands, source, { rows: 1, channels: count }, start, 0),
+    );
+  const images = shape[0] ?? 1;
+  const rows = total / images / channels;
+  const tiles: Tile[] = [];
+  for (let image = 0; image < images; image++)
+    for (const { start, count } of shares(rows, Math.ceil(TILE_ELEMENTS / channels)))
+      tiles.push(
+        tile(
+          target,
+          operands,
+          source,
+          { rows: count, channels },
+          (image * rows + start) * channels,
+          image * channels,
+        ),
+      );
+  return tiles;
+}
+
+function tile(
+  target: VectorTarget,
+  operands: readonly Operand[],
+  source: BufferName,
+  extent: Extent,
+  element: number,
+  gateElement: number,
+): Tile {
+  const slots: Slot[] = [
+    { buffer: source, offset: element * 4 },
+    { buffer: 'output', offset: element * 4 },
+  ];
+  for (const { link, source: from, buffer } of operands) {
+    if (from === 'none') continue;
+    const offset = from === 'element' ? element : link.kind === 'gate' ? gateElement : 0;
+    slots.push({ buffer, offset: offset * 4 });
+  }
+  return { kernel: kernelOf(target, operands, extent), slots };
+}
+
+function kernelOf(target: VectorTarget, operands: readonly Operand[], extent: Extent): KernelSpec {
+  const links = operands.map(({ link }) => (link.kind === 'activation' ? link.fn : link.kind));
+  return {
+    name: `f32_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
+    generate: (a) => generate(a, operands, extent),
+  };
+}
+
+/** Channels outside, rows inside, so that gates and their like stay in the first cache. */
+function generate(a: VectorAssembler, operands: readonly Operand[], { rows, channels }: Extent): void {
+  let slot = 1;
+  const source = a.slot(slot++);
+  const output = a.slot(slot++);
+  const pointers = operands.map((operand) => (operand.source === 'none' ? undefined : a.slot(slot++)));
+  const walking = (wanted: Operand['source']): Int[] =>
+    pointers.filter((pointer, i): pointer is Int => pointer !== undefined && operands[i]?.source === wanted);
+  const elements = [source, output, ...walking('element')];
+  const all = [...elements, ...walking('channel')];
+  overRow(a, channels, VECTORS, all, (parts) => {
+    const body = (): void => emitLinks(a, operands, pointers, { source, output, parts, channels });
+    if (rows === 1) return body();
+    a.loop(rows, () => {
+      body();
+      for (const pointer of elements) a.addInt(pointer, channels * 4);
+    });
+    for (const pointer of elements) a.addInt(pointer, -rows * channels * 4);
+  });
+}
+
+interface Span {
+  readonly source: Int;
+  readonly output: Int;
+  readonly parts: readonly Part[];
+  readonly channels: number;
+}
+
+function emitLinks(
+  a: VectorAssembler,
+  operands: readonly Operand[],
+  pointers: readonly (Int | undefined)[],
+  { source, output, parts, channels }: Span,
+): void {
+  const values = parts.map((part) => {
+    const value = a.newVec();
+    a.load(value, partAt(source, part), part.lanes);
+    return value;
+  });
+  operands.forEach(({ link }, i) => {
+    const pointer = pointers[i];
+    parts.forEach((part, j) => {
+      const value = values[j];
+      if (value !== undefined) emitLink(a, link, value, pointer, part, channels);
+    });
+  });
+  parts.forEach((part, j) => {
+    const value = values[j];
+    if (value !== undefined) a.store(partAt(output, part), value, part.lanes);
+  });
+  a.freeVec(...values);
+}
+
+function emitLink(
+  a: VectorAssembler,
+  link: ElementwiseLink,
+  value: Vec,
+  pointer: Int | undefined,
+  part: Part,
+  channels: number,
+): void {
+  if (link.kind === 'activation') emitActivation(a, link.fn, value);
+  if (link.kind === 'activation' || pointer === undefined) return;
+  const operand = a.newVec();
+  if (link.kind === 'affine') {
+    a.load(operand, at(pointer, part.offset + paddedChannels(channels) * 4));
+    a.fma(operand, value, partAt(pointer, part));
+    a.move(value, operand);
+  } else {
+    a.load(operand, partAt(pointer, part), part.lanes);
+    a.binary(link.kind === 'add' ? 'add' : 'multiply', value, value, operand);
+  }
+  a.freeVec(operand);
+}

@@ -1,0 +1,59 @@
+import type { Address, Int, VectorAssembler } from '../assembler/vector-assembler.ts';
+import { at } from '../assembler/vector-assembler.ts';
+
+/** Where one vector of a row lies: bytes from the row's pointer, and how many lanes of it are meant. */
+export interface Part {
+  readonly offset: number;
+  readonly lanes: number;
+}
+
+/** A row of `count` f32 as vectors side by side; the last may be partial. */
+export function partsOf(count: number, lanes: number): readonly Part[] {
+  return Array.from({ length: Math.ceil(count / lanes) }, (_, i) => ({
+    offset: i * lanes * 4,
+    lanes: Math.min(lanes, count - i * lanes),
+  }));
+}
+
+export function partAt(pointer: Int, part: Part): Address {
+  return at(pointer, part.offset);
+}
+
+/**
+ * Walks a row of `count` f32 in groups of `unroll` vectors: an emitted loop over whole groups, which moves the
+ * pointers along, then what is left. The pointers end where they began.
+ */
+export function overRow(
+  a: VectorAssembler,
+  count: number,
+  unroll: number,
+  pointers: readonly Int[],
+  body: (parts: readonly Part[]) => void,
+): void {
+  const group = unroll * a.lanes;
+  const groups = Math.floor(count / group);
+  const whole = partsOf(group, a.lanes);
+  const move = (bytes: number): void => {
+    for (const pointer of pointers) a.addInt(pointer, bytes);
+  };
+  a.loop(groups, () => {
+    body(whole);
+    move(group * 4);
+  });
+  const rest = count - groups * group;
+  if (rest > 0) body(partsOf(rest, a.lanes));
+  if (groups > 0) move(-groups * group * 4);
+}
+
+/** Equal shares of `total`, none larger than `most`: what each tile of a row of work gets. */
+export function shares(
+  total: number,
+  most: number,
+): readonly { readonly start: number; readonly count: number }[] {
+  const parts = Math.max(1, Math.ceil(total / Math.max(1, most)));
+  const size = Math.ceil(total / parts);
+  const result: { start: number; count: number }[] = [];
+  for (let start = 0; start < total; start += size)
+    result.push({ start, count: Math.min(size, total - start) });
+  return result;
+}

@@ -1,0 +1,41 @@
+/** The CPU engine in Node: native code where the system allows it, WebAssembly otherwise, worker threads. */
+
+import { totalmem } from 'node:os';
+import { constrainedMemory } from 'node:process';
+import { createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
+import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
+import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { wasmProviders } from '../wasm-provider.ts';
+import { nodeWasmFeatures } from './cpu-features-wasm.ts';
+import { createNativeMachine, type NativeSupport, nativeSupport } from './executable-memory-machine.ts';
+import { createNodeThreadPool } from './threads.ts';
+
+let engine: Promise<Engine> | undefined;
+
+/** One engine, and one pool of threads, for this thread of JavaScript. */
+export function nodeCpuEngine(): Promise<Engine> {
+  engine ??= compose();
+  return engine;
+}
+
+async function compose(): Promise<Engine> {
+  const support = await nativeSupport();
+  const pool: ThreadPool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
+  return createCpuEngine({ machines: nodeMachines(support), pool });
+}
+
+/** Machines of this process, the fastest first. */
+export function nodeMachines(support: NativeSupport): readonly MachineProvider[] {
+  return [...(support.available ? nativeProviders(support) : []), ...wasmProviders(nodeWasmFeatures())];
+}
+
+function nativeProviders(support: Extract<NativeSupport, { available: true }>): readonly MachineProvider[] {
+  const names = support.cpu.avx512 ? (['avx512', 'avx2'] as const) : (['avx2'] as const);
+  return names.map((target) => ({
+    target: createNativeMachine(support, { target }).target,
+    maximumBytes: Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY),
+    canShare: true,
+    create: () => createNativeMachine(support, { target }),
+  }));
+}

@@ -1,0 +1,18 @@
+/** The CPU engine with every target of this process, and a pool of its own. */
+import { createCpuEngine } from '../../src/engine/cpu/cpu-engine.ts';
+import { nodeMachines } from '../../src/platform/node/cpu-engine.ts';
+import { nativeSupport } from '../../src/platform/node/executable-memory-machine.ts';
+import { createNodeThreadPool } from '../../src/platform/node/threads.ts';
+
+const support = await nativeSupport();
+const machines = nodeMachines(support);
+
+export const pool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
+export const engine = createCpuEngine({ machines, pool });
+export const targets = ['avx512', 'avx2', 'wasm-relaxed', 'wasm'] as const;
+
+export function skipTarget(target: string): string | false {
+  return machines.some((machine) => machine.target.name === target)
+    ? false
+    : `target ${target} is not to be had here`;
+}
