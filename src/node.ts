@@ -1,5 +1,5 @@
 // The entry for Node: everything, put together with files, the cache on disk and the fastest engine there is.
-import { referenceEngine } from './engine/reference/reference-engine.ts';
+import { nodeCpuEngine } from './platform/node/cpu-engine.ts';
 import { nodeHubOptions } from './platform/node/hub-options.ts';
 import { createNodeDecoder } from './platform/node/image-decoder.ts';
 import { readPictureFile } from './platform/node/read-picture.ts';
@@ -23,7 +23,7 @@ export function nodePlatform(): Platform {
   return {
     hub: nodeHubOptions(),
     decoder: createNodeDecoder,
-    engine: async () => referenceEngine,
+    engine: nodeCpuEngine,
     readPicture: readPictureFile,
   };
 }

@@ -76,7 +76,8 @@ export function lower(
         ? group
         : undefined;
     };
-    const view = how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
+    const view =
+      how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
     const before = view && fits(view);
     if (before && view) {
       groups.delete(before.output);
