@@ -9,7 +9,11 @@ import { zeros } from '../../src/tensor/tensor.ts';
 import { engine } from './cpu.ts';
 
 const [target = 'wasm', threads = '1'] = process.argv.slice(2);
-const graph = buildMobileOne(mobileOneConfig('s0'), { form: 'deploy', height: 32, width: 32 });
+const graph = buildMobileOne(mobileOneConfig('s0', { widths: [0.4, 0.4, 0.4, 0.8] }), {
+  form: 'deploy',
+  height: 32,
+  width: 32,
+});
 const weights = initialWeights(graph, 'timm', 1);
 const inputs = { image: zeros([1, 32, 32, 3]) };
 const outputs = { logits: zeros([1, 1000]) };
