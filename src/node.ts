@@ -15,6 +15,7 @@ import {
 } from './task/load-classifier.ts';
 
 export * from './index.ts';
+export { nodeCpuEngine } from './platform/node/cpu-engine.ts';
 export { openFileSource } from './platform/node/file-source.ts';
 export { createNodeDecoder } from './platform/node/image-decoder.ts';
 
