@@ -12,7 +12,11 @@ import type { Tolerance } from './rows.ts';
 const classes = 1000;
 
 /** onnxruntime-node's f32 logits on the benchmark's pictures: what rows must agree with. */
-export async function expectedLogits(folder: string, variant: VariantName, batch: number): Promise<Float32Array> {
+export async function expectedLogits(
+  folder: string,
+  variant: VariantName,
+  batch: number,
+): Promise<Float32Array> {
   const session = await openSession(await readFile(join(folder, modelFiles.onnx(variant))), 1);
   const { shape, data } = channelsFirst(seededImages(batch));
   const results = await session.run({ input: new ort.Tensor('float32', data, shape) });

@@ -56,7 +56,6 @@ export function channelsFirst({ shape, data }: Tensor<Float32Array>): Tensor<Flo
   const area = h * w;
   for (let image = 0; image < n; image++)
     for (let i = 0; i < area; i++)
-      for (let k = 0; k < c; k++)
-        result[(image * c + k) * area + i] = data[(image * area + i) * c + k] ?? 0;
+      for (let k = 0; k < c; k++) result[(image * c + k) * area + i] = data[(image * area + i) * c + k] ?? 0;
   return { shape: [n, c, h, w], data: result };
 }

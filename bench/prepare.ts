@@ -21,7 +21,10 @@ export interface Needs {
 }
 
 /** A folder for one run's model files. */
-export async function createFolder(): Promise<{ readonly path: string; readonly remove: () => Promise<void> }> {
+export async function createFolder(): Promise<{
+  readonly path: string;
+  readonly remove: () => Promise<void>;
+}> {
   const path = await mkdtemp(join(tmpdir(), 'mobileone-bench-'));
   if (missingRival('@litertjs/core') === undefined) {
     // One of LiteRT's workers is loaded by require, which the package's own type: module forbids.

@@ -95,7 +95,18 @@ export function reportLines(outcomes: readonly Outcome[], peaks: Peaks): readonl
 }
 
 export const lineColumns = [
-  'engine', 'net', 'batch', 'threads', 'median ms', 'p10', 'p90', 'img/s', 'GFLOP/s', '% peak', 'difference', 'ratio to (goal)',
+  'engine',
+  'net',
+  'batch',
+  'threads',
+  'median ms',
+  'p10',
+  'p90',
+  'img/s',
+  'GFLOP/s',
+  '% peak',
+  'difference',
+  'ratio to (goal)',
 ] as const;
 
 const digits = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
@@ -124,7 +135,10 @@ export function lineCells(line: ReportLine): readonly string[] {
 export function machineLines(machine: MachineReport, peaks: Peaks): readonly string[] {
   const packages = Object.entries(machine.packages).map(([name, version]) => `${name} ${version}`);
   const roofs = Object.entries(peaks).map(
-    ([name, byThreads]) => `${name} ${Object.entries(byThreads).map(([n, peak]) => `${peak.toFixed(0)} (${n}t)`).join(', ')}`,
+    ([name, byThreads]) =>
+      `${name} ${Object.entries(byThreads)
+        .map(([n, peak]) => `${peak.toFixed(0)} (${n}t)`)
+        .join(', ')}`,
   );
   return [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB; ${machine.flags.join(' ')}`,

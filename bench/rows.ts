@@ -2,7 +2,8 @@ import type { VariantName } from '../src/model/config.ts';
 import type { RunnerOptions } from './adapters/adapter.ts';
 import type { AdapterName } from './adapters/registry.ts';
 
-export type Roof = 'avx512' | 'avx2' | 'wasm-relaxed' | 'wasm' | 'amx';
+export const roofs = ['avx512', 'avx2', 'amx', 'wasm-relaxed', 'wasm'] as const;
+export type Roof = (typeof roofs)[number];
 
 /** Time as a ratio to another engine's in the same run. */
 export interface Goal {

@@ -13,7 +13,8 @@ export function timingOf(milliseconds: readonly number[]): Timing {
   const at = (share: number): number =>
     sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
   const middle = sorted.length / 2;
-  const median = ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
+  const median =
+    ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
   return { count: sorted.length, median, p10: at(0.1), p90: at(0.9) };
 }
 

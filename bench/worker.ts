@@ -2,8 +2,9 @@
  * One row in a process of its own, started by `row-process.ts`: loads the engine, answers with its logits, then
  * times as many runs as each message asks for.
  */
-import { type AdapterName, adapters } from './adapters/registry.ts';
+
 import type { Runner, RunnerOptions } from './adapters/adapter.ts';
+import { type AdapterName, adapters } from './adapters/registry.ts';
 
 export interface WorkerJob {
   readonly adapter: AdapterName;

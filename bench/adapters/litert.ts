@@ -43,7 +43,9 @@ function pretendPage(folder: string): () => string {
   const original = globalThis.fetch;
   globalThis.fetch = async (address, options) =>
     typeof address === 'string' && address.startsWith('/')
-      ? new Response(new Uint8Array(await readFile(address)), { headers: { 'content-type': 'application/wasm' } })
+      ? new Response(new Uint8Array(await readFile(address)), {
+          headers: { 'content-type': 'application/wasm' },
+        })
       : original(address, options);
   return () => basename(script);
 }

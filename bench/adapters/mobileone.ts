@@ -5,7 +5,7 @@ import { readCheckpoint } from '../../src/format/read-checkpoint.ts';
 import { readWeights } from '../../src/format/weights-file.ts';
 import type { VariantName } from '../../src/model/config.ts';
 import type { Weights } from '../../src/tensor/tensor.ts';
-import { openCpuEngine, skipWithoutCpuEngine } from '../../test/support/cpu-engine.ts';
+import { type CpuOptions, openCpuEngine, skipWithoutCpuEngine } from '../../test/support/cpu-engine.ts';
 import { benchGraph, imageName, seededImages } from '../net.ts';
 import { type Adapter, modelFiles } from './adapter.ts';
 
@@ -20,7 +20,7 @@ export const mobileone: Adapter = async ({ variant, batch, threads, folder, targ
   if (skipWithoutCpuEngine) return { unavailable: skipWithoutCpuEngine };
   const engine = await openCpuEngine();
   const weights = await readBenchWeights(folder, variant);
-  const options = { threads, ...(target && { target }), ...(precision && { precision }) };
+  const options: CpuOptions = { threads, ...(target && { target }), ...(precision && { precision }) };
   const session = await engine.compile(benchGraph(variant, batch), weights, options);
   const image = seededImages(batch);
   return {
@@ -33,11 +33,12 @@ export const mobileone: Adapter = async ({ variant, batch, threads, folder, targ
 };
 
 /** Numbers and words of `Session.info`, where an engine has one. */
-function infoOf(session: object): Readonly<Record<string, string | number>> {
+export function infoOf(session: object): Readonly<Record<string, string | number>> {
   const info: unknown = 'info' in session ? session.info : undefined;
   if (typeof info !== 'object' || info === null) return {};
   const plain = Object.entries(info).filter(
-    (entry): entry is [string, string | number] => typeof entry[1] === 'number' || typeof entry[1] === 'string',
+    (entry): entry is [string, string | number] =>
+      typeof entry[1] === 'number' || typeof entry[1] === 'string',
   );
   return Object.fromEntries(plain);
 }

@@ -30,7 +30,7 @@ interface Tf {
   readonly fused: {
     readonly conv2d: (options: FusedConv) => TfTensor;
     readonly depthwiseConv2d: (options: FusedConv) => TfTensor;
-    readonly matMul: (options: { a: TfTensor; b: TfTensor; bias: TfTensor; transposeB: boolean }) => TfTensor;
+    readonly matMul: (options: { a: TfTensor; b: TfTensor; bias: TfTensor }) => TfTensor;
   };
   readonly env: () => { readonly set: (flag: string, value: boolean) => void };
   readonly setBackend: (name: string) => Promise<boolean>;
@@ -79,8 +79,9 @@ function stepOf(tf: Tf, layer: ChainLayer): Step {
   if (layer.kind === 'pool') return (x) => tf.mean(x, [1, 2]);
   const bias = tf.tensor(Float32Array.from(layer.bias.data), layer.bias.shape);
   if (layer.kind === 'linear') {
-    const weight = tf.tensor(Float32Array.from(layer.weight.data), layer.weight.shape);
-    return (x) => tf.fused.matMul({ a: x, b: weight, bias, transposeB: true });
+    const [outputs = 0, inputs = 0] = layer.weight.shape;
+    const weight = tf.tensor(permuteAxes(layer.weight, [1, 0]), [inputs, outputs]);
+    return (x) => tf.fused.matMul({ a: x, b: weight, bias });
   }
   const { weight, geometry, relu } = layer;
   const depthwise = geometry.groups > 1;

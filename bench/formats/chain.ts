@@ -28,12 +28,14 @@ export function chainOf({ graph, weights }: Net): readonly ChainLayer[] {
   const parameter = (node: Node, index: number): Tensor => {
     const id = node.inputs[index];
     const found = id === undefined ? undefined : weights.get(valueAt(graph, id).name);
-    if (found === undefined) throw new UsageError(`chain: ${node.kind} "${node.name}" lacks operand ${index}.`);
+    if (found === undefined)
+      throw new UsageError(`chain: ${node.kind} "${node.name}" lacks operand ${index}.`);
     return found;
   };
   let end = graph.inputs[0];
   for (const node of graph.nodes) {
-    if (node.inputs[0] !== end) throw new UsageError(`chain: "${node.name}" does not follow the node before it.`);
+    if (node.inputs[0] !== end)
+      throw new UsageError(`chain: "${node.name}" does not follow the node before it.`);
     end = node.outputs[0];
     const last = layers.at(-1);
     if (node.kind === 'conv2d')

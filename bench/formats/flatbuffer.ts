@@ -66,7 +66,7 @@ function createOutput(): Output {
 export function encodeFlatbuffer(root: FlatTable, identifier: string): Uint8Array {
   const output = createOutput();
   const head = output.reserve(8, 4);
-  [...identifier].forEach((letter, i) => output.view().setUint8(4 + i, letter.charCodeAt(0)));
+  new TextEncoder().encodeInto(identifier, new Uint8Array(output.view().buffer, head + 4, 4));
   link(output, head, root);
   return output.finish();
 }
@@ -77,29 +77,35 @@ function link(output: Output, field: number, value: FlatValue): void {
   output.view().setUint32(field, target - field, true);
 }
 
-function writeValue(output: Output, value: FlatValue): number {
-  switch (value.kind) {
-    case 'table':
-      return writeTable(output, value);
-    case 'ints': {
-      const at = startVector(output, value.values.length, 4);
-      value.values.forEach((number, i) => output.view().setInt32(at + 4 + 4 * i, number, true));
-      return at;
-    }
-    case 'list': {
-      const at = startVector(output, value.items.length, 4);
-      value.items.forEach((item, i) => link(output, at + 4 + 4 * i, item));
-      return at;
-    }
-    case 'text': {
-      const data = new TextEncoder().encode(`${value.value}\0`);
-      const at = writeBytes(output, data, 4);
-      output.view().setUint32(at, data.length - 1, true); // the closing zero is not counted
-      return at;
-    }
-    case 'bytes':
-      return writeBytes(output, value.data, dataAlignment);
-  }
+type Writer<K extends FlatValue['kind']> = (output: Output, value: Extract<FlatValue, { kind: K }>) => number;
+
+const writers: { readonly [K in FlatValue['kind']]: Writer<K> } = {
+  table: writeTable,
+  ints: (output, { values }) => {
+    const at = startVector(output, values.length, 4);
+    for (const [i, number] of values.entries()) output.view().setInt32(at + 4 + 4 * i, number, true);
+    return at;
+  },
+  list: (output, { items }) => {
+    const at = startVector(output, items.length, 4);
+    for (const [i, item] of items.entries()) link(output, at + 4 + 4 * i, item);
+    return at;
+  },
+  text: (output, { value }) => {
+    const data = new TextEncoder().encode(`${value}\0`);
+    const at = writeBytes(output, data, 4);
+    output.view().setUint32(at, data.length - 1, true); // the closing zero is not counted
+    return at;
+  },
+  bytes: (output, { data }) => writeBytes(output, data, dataAlignment),
+};
+
+function writeValue<K extends FlatValue['kind']>(
+  output: Output,
+  value: Extract<FlatValue, { kind: K }>,
+): number {
+  const write: Writer<K> = writers[value.kind as K];
+  return write(output, value);
 }
 
 function startVector(output: Output, count: number, width: number, alignment = 4): number {

@@ -1,9 +1,15 @@
+import { encodeOnnx } from '../../src/format/onnx/encode-onnx.ts';
+import { baseOpset, irVersionOf, onnxNode, operatorRule } from '../../src/format/onnx/operators.ts';
+import {
+  dataTypes,
+  encodeModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type OnnxValueInfo,
+} from '../../src/format/onnx/schema.ts';
 import { checkGraph } from '../../src/graph/check.ts';
 import { type CheckedGraph, type Node, type OpKind, type ValueId, valueAt } from '../../src/graph/graph.ts';
 import type { Net } from '../../src/graph/net.ts';
-import { encodeOnnx } from '../../src/format/onnx/encode-onnx.ts';
-import { baseOpset, irVersionOf, onnxNode, operatorRule } from '../../src/format/onnx/operators.ts';
-import { dataTypes, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from '../../src/format/onnx/schema.ts';
 import type { Shape, Tensor } from '../../src/tensor/tensor.ts';
 
 const types = { ...dataTypes, uint8: 2, int8: 3, int32: 6 } as const;
@@ -21,7 +27,10 @@ export function quantizedValues({ graph }: Net): readonly ValueId[] {
 }
 
 /** The net in f32 with every value that will be quantized as an output, to be run for `Ranges`. */
-export function encodeCalibration(net: Net): { readonly file: Uint8Array; readonly names: ReadonlyMap<string, ValueId> } {
+export function encodeCalibration(net: Net): {
+  readonly file: Uint8Array;
+  readonly names: ReadonlyMap<string, ValueId>;
+} {
   const inputs = new Set(net.graph.inputs);
   const values = quantizedValues(net).filter((id) => !inputs.has(id));
   const outputs = values.map((value) => ({ name: tapName(value), value }));
@@ -75,7 +84,13 @@ function quantizeActivation(draft: Draft, id: ValueId, name: string): string {
 }
 
 /** int8 with one scale for each output channel; the bias is int32 with scale input × weight. */
-function quantizeWeights(draft: Draft, name: string, weight: Tensor, bias: Tensor, inputScale: number): readonly string[] {
+function quantizeWeights(
+  draft: Draft,
+  name: string,
+  weight: Tensor,
+  bias: Tensor,
+  inputScale: number,
+): readonly string[] {
   const channels = weight.shape[0] ?? 0;
   const size = weight.data.length / channels;
   const values = Float32Array.from(weight.data);
@@ -116,7 +131,14 @@ function quantizeWeights(draft: Draft, name: string, weight: Tensor, bias: Tenso
  */
 export function encodeQuantized(net: Net, ranges: Ranges): Uint8Array {
   const { graph } = net;
-  const draft: Draft = { ...net, ranges, nodes: [], constants: [], scales: new Map(), dequantized: new Map() };
+  const draft: Draft = {
+    ...net,
+    ranges,
+    nodes: [],
+    constants: [],
+    scales: new Map(),
+    dequantized: new Map(),
+  };
   const outputs = new Map(graph.outputs.map(({ name, value }) => [value, name]));
   const nameOf = (id: ValueId): string =>
     graph.inputs.includes(id) ? 'input' : (outputs.get(id) ?? valueAt(graph, id).name);
@@ -152,9 +174,7 @@ function addNode<K extends OpKind>(
   const rule = operatorRule<K>(node.kind);
   const activations = node.inputs.slice(0, rule.activations);
   const [x] = activations;
-  const inputs = activations.map((id) =>
-    floats ? nameOf(id) : quantizeActivation(draft, id, nameOf(id)),
-  );
+  const inputs = activations.map((id) => (floats ? nameOf(id) : quantizeActivation(draft, id, nameOf(id))));
   const [weight, bias] = node.inputs
     .slice(rule.activations)
     .map((id) => weights.get(valueAt(graph, id).name));

@@ -1,7 +1,18 @@
 import type { Net } from '../../src/graph/net.ts';
 import type { Shape } from '../../src/tensor/tensor.ts';
 import { type ChainLayer, chainOf, permuteAxes } from './chain.ts';
-import { bytes, encodeFlatbuffer, type FlatTable, type FlatValue, i8, i32, ints, list, table, text } from './flatbuffer.ts';
+import {
+  bytes,
+  encodeFlatbuffer,
+  type FlatTable,
+  type FlatValue,
+  i8,
+  i32,
+  ints,
+  list,
+  table,
+  text,
+} from './flatbuffer.ts';
 
 /** Numbers of tensorflow/lite/schema/schema.fbs, version 3. */
 const operators = { conv: 3, depthwise: 4, fullyConnected: 9, pad: 34, mean: 40 } as const;
@@ -50,8 +61,18 @@ function addConv(draft: Draft, x: number, layer: Extract<ChainLayer, { kind: 'co
   const same = geometry.stride[0] === 1;
   let source = x;
   if (!same) {
-    const pads = addTensor(draft, `${name}/pads`, [4, 2], Int32Array.of(0, 0, top, bottom, left, right, 0, 0));
-    const padded = addTensor(draft, `${name}/padded`, [1, height + top + bottom, width + left + right, channels]);
+    const pads = addTensor(
+      draft,
+      `${name}/pads`,
+      [4, 2],
+      Int32Array.of(0, 0, top, bottom, left, right, 0, 0),
+    );
+    const padded = addTensor(draft, `${name}/padded`, [
+      1,
+      height + top + bottom,
+      width + left + right,
+      channels,
+    ]);
     source = addStep(draft, 'pad', [x, pads], padded, table());
   }
   const depthwise = geometry.groups > 1;
@@ -88,7 +109,9 @@ export function encodeTflite(net: Net): Uint8Array {
       x = addStep(draft, 'fullyConnected', [x, ...operands], logits, table());
     }
   }
-  const codes = operatorOrder.map((name) => table(i8(operators[name]), undefined, i32(1), i32(operators[name])));
+  const codes = operatorOrder.map((name) =>
+    table(i8(operators[name]), undefined, i32(1), i32(operators[name])),
+  );
   const subgraph = table(list(draft.tensors), ints([input]), ints([x]), list(draft.steps), text('main'));
   const buffers: readonly FlatValue[] = [table(), ...draft.buffers.map((data) => table(bytes(data)))];
   const model = table(i32(3), list(codes), list([subgraph]), text(net.graph.name), list(buffers));

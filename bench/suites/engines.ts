@@ -61,7 +61,9 @@ export const engines: Suite = async (options) => {
       if (group.variant === 's0' && group.batch === 1) {
         const logits = await expectedLogits(folder.path, 's0', 1);
         const found = await refereeDifference(logits, 's0');
-        notes.push(`the referee, onnxruntime-node, is ${found.toExponential(1)} from the reference engine on s0`);
+        notes.push(
+          `the referee, onnxruntime-node, is ${found.toExponential(1)} from the reference engine on s0`,
+        );
       }
     }
   } finally {
