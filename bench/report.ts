@@ -151,7 +151,8 @@ export function machineLines(machine: MachineReport, peaks: Peaks): readonly str
 
 export function printReport(report: SuiteReport, head: readonly string[]): void {
   const plain = { head: [], border: [] };
-  const table = new Table({ head: [...report.columns], style: plain });
+  const noLines = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
+  const table = new Table({ head: [...report.columns], style: plain, chars: noLines });
   table.push(...report.rows.map((row) => [...row]));
   console.log([...head, table.toString(), ...report.notes].join('\n'));
 }

@@ -5,7 +5,7 @@ import { createFolder, writeModels } from '../prepare.ts';
 import { engineRows } from '../rows.ts';
 import { type Timing, timingOf } from '../statistics.ts';
 import { nodeOf } from './engines.ts';
-import type { Suite } from './suite.ts';
+import { failureLine, type Suite } from './suite.ts';
 
 const program = fileURLToPath(new URL('../first-answer.js', import.meta.url));
 const goalMilliseconds = 150;
@@ -19,7 +19,7 @@ interface FirstRow {
 
 function ask(node: string, job: FirstJob): FirstAnswer | string {
   const { status, stdout, stderr } = spawnSync(node, [program, JSON.stringify(job)], { encoding: 'utf8' });
-  if (status !== 0) return stderr.trim().split('\n').at(-1) ?? 'it failed';
+  if (status !== 0) return failureLine(stderr);
   const answer: FirstAnswer = JSON.parse(stdout);
   return answer;
 }

@@ -7,7 +7,7 @@ import type { MemoryJob, MemoryUse } from '../memory-use.ts';
 import { createFolder, writeModels } from '../prepare.ts';
 import { engineRows } from '../rows.ts';
 import { nodeOf } from './engines.ts';
-import type { Suite } from './suite.ts';
+import { failureLine, type Suite } from './suite.ts';
 
 const program = fileURLToPath(new URL('../memory-use.js', import.meta.url));
 const names = ['mobileone avx512', 'mobileone wasm-relaxed', 'mobileone wasm', 'onnxruntime-node'];
@@ -24,7 +24,7 @@ interface MemoryRow {
 
 function ask(node: string, job: MemoryJob): MemoryUse | string {
   const child = spawnSync(node, ['--expose-gc', program, JSON.stringify(job)], { encoding: 'utf8' });
-  if (child.status !== 0) return child.stderr.trim().split('\n').at(-1) ?? `${child.signal ?? 'it failed'}`;
+  if (child.status !== 0) return child.signal ?? failureLine(child.stderr);
   const use: MemoryUse = JSON.parse(child.stdout);
   return use;
 }

@@ -12,3 +12,9 @@ export interface SuiteOptions {
 }
 
 export type Suite = (options: SuiteOptions) => Promise<SuiteReport>;
+
+/** The line of a child's stderr that says what went wrong. */
+export function failureLine(stderr: string): string {
+  const lines = stderr.trim().split('\n');
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? 'it failed';
+}
