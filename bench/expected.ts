@@ -6,7 +6,7 @@ import type { VariantName } from '../src/model/config.ts';
 import { maxDifference } from '../src/tensor/tensor.ts';
 import { modelFiles } from './adapters/adapter.ts';
 import { floatsOf, openSession } from './adapters/onnxruntime-node.ts';
-import { channelsFirst, imageName, seededImages, seededNet } from './net.ts';
+import { benchImages, channelsFirst, imageName, seededNet } from './net.ts';
 import type { Tolerance } from './rows.ts';
 
 const classes = 1000;
@@ -18,7 +18,7 @@ export async function expectedLogits(
   batch: number,
 ): Promise<Float32Array> {
   const session = await openSession(await readFile(join(folder, modelFiles.onnx(variant))), 1);
-  const { shape, data } = channelsFirst(seededImages(batch));
+  const { shape, data } = channelsFirst(benchImages(batch));
   const results = await session.run({ input: new ort.Tensor('float32', data, shape) });
   const logits = Float32Array.from(floatsOf(results, 'logits'));
   await session.release();
@@ -29,7 +29,7 @@ export async function expectedLogits(
 export async function refereeDifference(expected: Float32Array, variant: VariantName): Promise<number> {
   const { graph, weights } = seededNet(variant);
   const session = await referenceEngine.compile(graph, weights, { precision: 'f64' });
-  const { logits } = await session.run({ [imageName]: seededImages(1) });
+  const { logits } = await session.run({ [imageName]: benchImages(1) });
   session.dispose();
   if (logits === undefined) throw new Error('the reference engine gave no logits');
   return maxDifference({ shape: logits.shape, data: expected.slice(0, classes) }, logits).relative;

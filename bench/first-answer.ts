@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CpuOptions } from '../test/support/cpu-engine.ts';
+import type { CpuOptions } from '../test/support/cpu-options.ts';
 
 export interface FirstJob {
   readonly kind: 'mobileone' | 'onnxruntime-node';

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { CpuOptions } from '../test/support/cpu-engine.ts';
+import { type CpuOptions, sessionFacts } from '../test/support/cpu-options.ts';
 import { modelFiles } from './adapters/adapter.ts';
 
 export interface MemoryJob {
@@ -40,15 +40,15 @@ type Open = () => Promise<Opened>;
 async function prepareOurs({ folder, target, threads }: MemoryJob): Promise<Open> {
   const { openCpuEngine, skipWithoutCpuEngine } = await import('../test/support/cpu-engine.ts');
   if (skipWithoutCpuEngine) throw new Error(skipWithoutCpuEngine);
-  const { infoOf, readBenchWeights } = await import('./adapters/mobileone.ts');
-  const { benchGraph, imageName, seededImages } = await import('./net.ts');
+  const { readBenchWeights } = await import('./adapters/mobileone.ts');
+  const { benchGraph, imageName, benchImages } = await import('./net.ts');
   const engine = await openCpuEngine();
   const weights = await readBenchWeights(folder, 's0');
-  const [graph, image] = [benchGraph('s0', 1), seededImages(1)];
+  const [graph, image] = [benchGraph('s0', 1), benchImages(1)];
   return async () => {
     const options: CpuOptions = { threads, target };
     const session = await engine.compile(graph, weights, options);
-    const { memoryBytes } = infoOf(session);
+    const { memoryBytes } = sessionFacts(session);
     return {
       run: () => session.run({ [imageName]: image }),
       close: async () => session.dispose(),
@@ -60,9 +60,9 @@ async function prepareOurs({ folder, target, threads }: MemoryJob): Promise<Open
 async function prepareOnnxruntime({ folder, threads }: MemoryJob): Promise<Open> {
   const ort = await import('onnxruntime-node');
   const { openSession } = await import('./adapters/onnxruntime-node.ts');
-  const { channelsFirst, seededImages } = await import('./net.ts');
+  const { channelsFirst, benchImages } = await import('./net.ts');
   const model = readFileSync(join(folder, modelFiles.onnx('s0')));
-  const { shape, data } = channelsFirst(seededImages(1));
+  const { shape, data } = channelsFirst(benchImages(1));
   return async () => {
     const session = await openSession(model, threads);
     return {

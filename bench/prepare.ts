@@ -12,7 +12,7 @@ import { litertFolder, missingRival, modelFiles, rivalPath } from './adapters/ad
 import { floatsOf, openSession } from './adapters/onnxruntime-node.ts';
 import { encodeCalibration, encodeQuantized } from './formats/quantized-onnx.ts';
 import { encodeTflite } from './formats/tflite.ts';
-import { channelsFirst, seededImages, seededNet } from './net.ts';
+import { benchImages, channelsFirst, seededNet } from './net.ts';
 
 /** Which files a variant's rows need. */
 export interface Needs {
@@ -62,7 +62,7 @@ async function calibrate(net: Net): Promise<ReadonlyMap<ValueId, readonly [numbe
     ranges.set(id, [low, high]);
   };
   for (let i = 0; i < calibrationImages; i++) {
-    const { shape, data } = channelsFirst(seededImages(1, 1000 + i));
+    const { shape, data } = channelsFirst(benchImages(1, 1000 + i));
     widen(net.graph.inputs[0], data);
     const results = await session.run({ input: new ort.Tensor('float32', data, shape) });
     for (const [name, id] of names) widen(id, floatsOf(results, name));

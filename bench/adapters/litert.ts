@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { runInThisContext } from 'node:vm';
-import { seededImages } from '../net.ts';
+import { benchImages } from '../net.ts';
 import { type Adapter, importRival, litertFolder, missingRival, modelFiles } from './adapter.ts';
 
 interface LiteTensor {
@@ -66,7 +66,7 @@ export const litert: Adapter = async ({ variant, batch, threads, folder }) => {
     accelerator: 'wasm',
     cpuOptions: { numThreads: threads },
   });
-  const { data, shape } = seededImages(batch);
+  const { data, shape } = benchImages(batch);
   return {
     info: { build: chosen(), threads },
     run: async () => {

@@ -5,8 +5,9 @@ import { readCheckpoint } from '../../src/format/read-checkpoint.ts';
 import { readWeights } from '../../src/format/weights-file.ts';
 import type { VariantName } from '../../src/model/config.ts';
 import type { Weights } from '../../src/tensor/tensor.ts';
-import { type CpuOptions, openCpuEngine, skipWithoutCpuEngine } from '../../test/support/cpu-engine.ts';
-import { benchGraph, imageName, seededImages } from '../net.ts';
+import { openCpuEngine, skipWithoutCpuEngine } from '../../test/support/cpu-engine.ts';
+import { type CpuOptions, sessionFacts } from '../../test/support/cpu-options.ts';
+import { benchGraph, benchImages, imageName } from '../net.ts';
 import { type Adapter, modelFiles } from './adapter.ts';
 
 export async function readBenchWeights(folder: string, variant: VariantName): Promise<Weights> {
@@ -22,23 +23,12 @@ export const mobileone: Adapter = async ({ variant, batch, threads, folder, targ
   const weights = await readBenchWeights(folder, variant);
   const options: CpuOptions = { threads, ...(target && { target }), ...(precision && { precision }) };
   const session = await engine.compile(benchGraph(variant, batch), weights, options);
-  const image = seededImages(batch);
+  const image = benchImages(batch);
   return {
-    info: { ...infoOf(session) },
+    info: sessionFacts(session),
     run: async () => {
       const { logits } = await session.run({ [imageName]: image });
       return logits?.data instanceof Float32Array ? logits.data : new Float32Array();
     },
   };
 };
-
-/** Numbers and words of `Session.info`, where an engine has one. */
-export function infoOf(session: object): Readonly<Record<string, string | number>> {
-  const info: unknown = 'info' in session ? session.info : undefined;
-  if (typeof info !== 'object' || info === null) return {};
-  const plain = Object.entries(info).filter(
-    (entry): entry is [string, string | number] =>
-      typeof entry[1] === 'number' || typeof entry[1] === 'string',
-  );
-  return Object.fromEntries(plain);
-}

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { channelsFirst, seededImages } from '../net.ts';
+import { benchImages, channelsFirst } from '../net.ts';
 import { type Adapter, modelFiles } from './adapter.ts';
 
 /** A session as a user would open it, with as many threads as the row says. */
@@ -24,7 +24,7 @@ export function floatsOf(results: ort.InferenceSession.OnnxValueMapType, name: s
 export const onnxruntimeNode: Adapter = async ({ variant, batch, threads, folder, quantized }) => {
   const name = quantized ? modelFiles.quantized(variant) : modelFiles.onnx(variant);
   const session = await openSession(await readFile(join(folder, name)), threads);
-  const { shape, data } = channelsFirst(seededImages(batch));
+  const { shape, data } = channelsFirst(benchImages(batch));
   return {
     info: { version: ort.env.versions.node ?? '', threads },
     run: async () => {

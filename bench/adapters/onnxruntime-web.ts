@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as OrtNode from 'onnxruntime-node';
-import { channelsFirst, seededImages } from '../net.ts';
+import { benchImages, channelsFirst } from '../net.ts';
 import { type Adapter, importRival, missingRival, modelFiles } from './adapter.ts';
 
 /** The two packages share their interface (onnxruntime-common). */
@@ -18,7 +18,7 @@ export const onnxruntimeWeb: Adapter = async ({ variant, batch, threads, folder 
     executionProviders: ['wasm'],
     graphOptimizationLevel: 'all',
   });
-  const { shape, data } = channelsFirst(seededImages(batch));
+  const { shape, data } = channelsFirst(benchImages(batch));
   return {
     info: { version: ort.env.versions.web ?? '', threads: ort.env.wasm.numThreads },
     run: async () => {

@@ -4,7 +4,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
 import { type ChainLayer, chainOf, permuteAxes } from '../formats/chain.ts';
-import { benchGraph, seededImages } from '../net.ts';
+import { benchGraph, benchImages } from '../net.ts';
 import { type Adapter, importRival, missingRival, rivalPath } from './adapter.ts';
 import { readBenchWeights } from './mobileone.ts';
 
@@ -115,7 +115,7 @@ export const tfjsWasm: Adapter = async ({ variant, batch, threads, folder }) => 
     graph: benchGraph(variant, batch),
     weights: await readBenchWeights(folder, variant),
   }).map((layer) => stepOf(tf, layer));
-  const { data, shape } = seededImages(batch);
+  const { data, shape } = benchImages(batch);
   return {
     info: { version: tf.version.tfjs, threads: wasm.getThreadsCount() },
     run: async () => {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Engine, Precision } from '../../src/engine/engine.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 
 const file = new URL('../../src/platform/node/cpu-engine.js', import.meta.url);
 
@@ -18,11 +18,4 @@ export async function openCpuEngine(): Promise<Engine> {
   const module: unknown = await import(file.href);
   if (!hasFactory(module)) throw new Error(`${file.href} has no nodeCpuEngine`);
   return module.nodeCpuEngine();
-}
-
-/** What engines may be asked for; one that has no such choice takes no notice. */
-export interface CpuOptions {
-  readonly precision?: Precision;
-  readonly threads?: number | 'auto';
-  readonly target?: string;
 }
