@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CpuOptions } from '../test/support/cpu-options.ts';
 
 export interface FirstJob {
   readonly kind: 'mobileone' | 'onnxruntime-node';
@@ -35,19 +34,15 @@ function stopwatch(): () => number {
 async function ours({ folder, target }: FirstJob): Promise<FirstAnswer> {
   const lap = stopwatch();
   // The package as a user imports it, then the engine that it picks.
-  const { buildMobileOne, mobileOneConfig, memorySource, readCheckpoint, readWeights } = await import(
-    '../src/node.ts'
-  );
-  const { openCpuEngine, skipWithoutCpuEngine } = await import('../test/support/cpu-engine.ts');
-  if (skipWithoutCpuEngine) throw new Error(skipWithoutCpuEngine);
-  const engine = await openCpuEngine();
+  const { buildMobileOne, mobileOneConfig, memorySource, nodePlatform, readCheckpoint, readWeights } =
+    await import('../src/node.ts');
+  const engine = await nodePlatform().engine();
   const imported = lap();
   const bytes = readFileSync(join(folder, 's0.safetensors'));
   const { weights } = await readWeights(await readCheckpoint(memorySource(bytes, 's0')));
   const read = lap();
   const graph = buildMobileOne(mobileOneConfig('s0'), { form: 'deploy' });
-  const options: CpuOptions = { threads: 1, target };
-  const session = await engine.compile(graph, weights, options);
+  const session = await engine.compile(graph, weights, { threads: 1, target });
   const compile = lap();
   await session.run({ image: { shape: [1, side, side, 3], data: pixels } });
   return { import: imported, read, compile, run: lap() };

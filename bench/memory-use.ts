@@ -3,7 +3,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type CpuOptions, sessionFacts } from '../test/support/cpu-options.ts';
 import { modelFiles } from './adapters/adapter.ts';
 
 export interface MemoryJob {
@@ -38,21 +37,18 @@ type Open = () => Promise<Opened>;
 
 /** Everything up to compiling. */
 async function prepareOurs({ folder, target, threads }: MemoryJob): Promise<Open> {
-  const { openCpuEngine, skipWithoutCpuEngine } = await import('../test/support/cpu-engine.ts');
-  if (skipWithoutCpuEngine) throw new Error(skipWithoutCpuEngine);
+  const { nodeCpuEngine } = await import('../src/platform/node/cpu-engine.ts');
   const { readBenchWeights } = await import('./adapters/mobileone.ts');
   const { benchGraph, imageName, benchImages } = await import('./net.ts');
-  const engine = await openCpuEngine();
+  const engine = await nodeCpuEngine();
   const weights = await readBenchWeights(folder, 's0');
   const [graph, image] = [benchGraph('s0', 1), benchImages(1)];
   return async () => {
-    const options: CpuOptions = { threads, target };
-    const session = await engine.compile(graph, weights, options);
-    const { memoryBytes } = sessionFacts(session);
+    const session = await engine.compile(graph, weights, { threads, target });
     return {
       run: () => session.run({ [imageName]: image }),
       close: async () => session.dispose(),
-      stated: typeof memoryBytes === 'number' ? memoryBytes : undefined,
+      stated: session.info?.memoryBytes,
     };
   };
 }

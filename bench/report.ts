@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import Table from 'cli-table3';
 import { graphCost } from '../src/graph/cost.ts';
 import type { Outcome } from './interleave.ts';
 import type { MachineReport } from './machine.ts';
@@ -149,12 +148,20 @@ export function machineLines(machine: MachineReport, peaks: Peaks): readonly str
   ];
 }
 
+/** Cells under one another. */
+function alignColumns(rows: readonly (readonly string[])[]): readonly string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
 export function printReport(report: SuiteReport, head: readonly string[]): void {
-  const plain = { head: [], border: [] };
-  const noLines = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
-  const table = new Table({ head: [...report.columns], style: plain, chars: noLines });
-  table.push(...report.rows.map((row) => [...row]));
-  console.log([...head, table.toString(), ...report.notes].join('\n'));
+  const table = alignColumns([report.columns, ...report.rows]);
+  console.log([...head, '', ...table, '', ...report.notes].join('\n'));
 }
 
 const resultsFolder = fileURLToPath(new URL('../../bench/results', import.meta.url));

@@ -4,9 +4,8 @@ import { memorySource } from '../../src/format/byte-source.ts';
 import { readCheckpoint } from '../../src/format/read-checkpoint.ts';
 import { readWeights } from '../../src/format/weights-file.ts';
 import type { VariantName } from '../../src/model/config.ts';
+import { nodeCpuEngine } from '../../src/platform/node/cpu-engine.ts';
 import type { Weights } from '../../src/tensor/tensor.ts';
-import { openCpuEngine, skipWithoutCpuEngine } from '../../test/support/cpu-engine.ts';
-import { type CpuOptions, sessionFacts } from '../../test/support/cpu-options.ts';
 import { benchGraph, benchImages, imageName } from '../net.ts';
 import { type Adapter, modelFiles } from './adapter.ts';
 
@@ -18,14 +17,13 @@ export async function readBenchWeights(folder: string, variant: VariantName): Pr
 
 /** Our own engine. */
 export const mobileone: Adapter = async ({ variant, batch, threads, folder, target, precision }) => {
-  if (skipWithoutCpuEngine) return { unavailable: skipWithoutCpuEngine };
-  const engine = await openCpuEngine();
+  const engine = await nodeCpuEngine();
   const weights = await readBenchWeights(folder, variant);
-  const options: CpuOptions = { threads, ...(target && { target }), ...(precision && { precision }) };
+  const options = { threads, ...(target && { target }), ...(precision && { precision }) };
   const session = await engine.compile(benchGraph(variant, batch), weights, options);
   const image = benchImages(batch);
   return {
-    info: sessionFacts(session),
+    info: { ...session.info },
     run: async () => {
       const { logits } = await session.run({ [imageName]: image });
       return logits?.data instanceof Float32Array ? logits.data : new Float32Array();

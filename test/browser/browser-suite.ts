@@ -53,9 +53,9 @@ export function browserSuite(sizes: readonly NetSize[]): void {
           test(`engine ${engine}, net ${size}: Node's logits`, async () => {
             const expected = await runNet(referenceEngine, size, 1);
             for (const threads of engine === 'reference' ? [1] : [1, 2]) {
-              const { logits, facts } = await page.call('run', engine, size, threads);
+              const { logits, info } = await page.call('run', engine, size, threads);
               assertClose(logits, expected.logits, `${threads} threads`);
-              if (engine !== 'reference') assert.equal(facts.threads, isolated ? threads : 1);
+              if (engine !== 'reference') assert.equal(info?.threads, isolated ? threads : 1);
             }
           });
 

@@ -1,20 +1,18 @@
 /** What is run in a page and in Node alike, to compare the two: no platform is touched here. */
-import type { Engine } from '../../src/engine/engine.ts';
+import type { Engine, SessionInfo } from '../../src/engine/engine.ts';
 import { evalTransforms } from '../../src/image/eval-transform.ts';
 import type { PixelSource } from '../../src/image/image.ts';
 import { mobileOneConfig } from '../../src/model/config.ts';
 import { buildMobileOne, inputName } from '../../src/model/mobileone.ts';
 import { createClassifier } from '../../src/task/classify.ts';
 import { createRandom } from '../../src/tensor/random.ts';
-import { type CpuOptions, type Facts, sessionFacts } from '../support/cpu-options.ts';
 import { seededImages, seededWeights } from '../support/seeded-net.ts';
 
 export type NetSize = 'narrow' | 's0';
 
 export interface NetResult {
   readonly logits: readonly number[];
-  /** What the session says of itself, such as its target and threads. */
-  readonly facts: Facts;
+  readonly info: SessionInfo | undefined;
 }
 
 const narrow = mobileOneConfig('s0', { classes: 10, widths: [0.25, 0.25, 0.25, 0.25], pairs: [1, 2, 2, 1] });
@@ -24,11 +22,10 @@ export async function runNet(engine: Engine, size: NetSize, threads: number): Pr
   const side = size === 'narrow' ? 64 : 224;
   const config = size === 'narrow' ? narrow : mobileOneConfig('s0');
   const graph = buildMobileOne(config, { form: 'deploy', height: side, width: side });
-  const options: CpuOptions = { threads };
-  const session = await engine.compile(graph, seededWeights(graph), options);
+  const session = await engine.compile(graph, seededWeights(graph), { threads });
   try {
     const { logits } = await session.run({ [inputName]: seededImages(1, side) });
-    return { logits: Array.from(logits?.data ?? []), facts: sessionFacts(session) };
+    return { logits: Array.from(logits?.data ?? []), info: session.info };
   } finally {
     session.dispose();
   }
