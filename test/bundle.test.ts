@@ -31,8 +31,13 @@ test('the engine in a page: under 60 kB gzip, kernels included, nothing of Node 
   assert.ok(script !== undefined);
   const bytes = gzipSync(script.contents, { level: 9 }).length;
   const [inputs = {}] = Object.values(metafile.outputs).map((output) => output.inputs);
-  const used = Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? [path] : []));
-  assert.ok(used.some((path) => path.includes('kernel/')), 'kernels are in it');
+  const used = Object.entries(inputs).flatMap(([path, { bytesInOutput }]) =>
+    bytesInOutput > 0 ? [path] : [],
+  );
+  assert.ok(
+    used.some((path) => path.includes('kernel/')),
+    'kernels are in it',
+  );
   assert.deepEqual(
     used.filter((path) => /assembler\/x64|platform\/node|hub\/|image\/|format\//.test(path)),
     [],

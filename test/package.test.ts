@@ -98,7 +98,16 @@ export const used = [e2.inferenceModel, e3.buildMobileOne];
 `;
     await writeFile(join(folder, 'user.ts'), program);
     const compiler = join(root, 'node_modules/typescript/bin/tsc');
-    const common = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--types', 'node', 'user.ts'];
+    const common = [
+      '--noEmit',
+      '--strict',
+      '--skipLibCheck',
+      '--target',
+      'es2022',
+      '--types',
+      'node',
+      'user.ts',
+    ];
     for (const [module, resolution] of [
       ['nodenext', 'nodenext'],
       ['esnext', 'bundler'],
