@@ -7,6 +7,13 @@ import { type OpenPage, openBrowser, type TestBrowser } from './open-page.ts';
 import { pageEngines } from './page-engines.ts';
 import { classifyPixels, drawnPixels, type NetSize, runNet } from './page-tests.ts';
 
+const variants = [
+  { engine: 'reference', target: undefined, threads: 1 },
+  ...['wasm-relaxed', 'wasm'].flatMap((target) =>
+    [1, 2, 3].map((threads) => ({ engine: 'cpu', target, threads })),
+  ),
+];
+
 /** f32 arithmetic in another order, relative to the largest number. */
 const tolerance = 1e-4;
 
@@ -48,22 +55,23 @@ export function browserSuite(sizes: readonly NetSize[]): void {
         assert.equal(await page.isolated(), isolated);
       });
 
-      for (const engine of pageEngines.keys()) {
-        for (const size of sizes)
-          test(`engine ${engine}, net ${size}: Node's logits`, async () => {
-            const expected = await runNet(referenceEngine, size, 1);
-            for (const threads of engine === 'reference' ? [1] : [1, 2]) {
-              const { logits, info } = await page.call('run', engine, size, threads);
-              assertClose(logits, expected.logits, `${threads} threads`);
-              if (engine !== 'reference') assert.equal(info?.threads, isolated ? threads : 1);
-            }
-          });
+      for (const size of sizes)
+        test(`net ${size}: Node's logits on every engine, target and number of threads`, async () => {
+          const { logits: expected } = await runNet(referenceEngine, size, {});
+          for (const { engine, target, threads } of variants) {
+            const options = { threads, ...(target && { target }) };
+            const { logits, info } = await page.call('run', engine, size, options);
+            const what = `${engine} ${target ?? ''} ${threads}`;
+            assertClose(logits, expected, what);
+            if (engine === 'cpu') assert.equal(info?.threads, isolated ? threads : 1, what);
+          }
+        });
 
+      for (const engine of pageEngines.keys())
         test(`engine ${engine}: an ImageData gets Node's probabilities`, async () => {
           const expected = await classifyPixels(referenceEngine, drawnPixels());
           assertClose(await page.call('classify', engine), expected, 'probabilities');
         });
-      }
 
       test("JPEGs: Pillow's pixels; CMYK is an ImageError", async () => {
         for (const [name, { base64, uprightSize, uprightSha256 }] of Object.entries(pillow.jpeg)) {
@@ -82,9 +90,9 @@ export function browserSuite(sizes: readonly NetSize[]): void {
         assert.equal(await page.call('unknownModel'), 'hub');
       });
 
-      test('the console has one warning where threads were asked for in vain, and nothing else', () => {
-        const wanted = isolated || pageEngines.size === 1 ? 0 : 1;
-        assert.equal(page.messages.length, wanted, page.messages.join('\n'));
+      test('the console says once that there is one thread, and why, or nothing', () => {
+        assert.equal(page.messages.length, isolated ? 0 : 1, page.messages.join('\n'));
+        for (const message of page.messages) assert.match(message, /one thread.*Cross-Origin-Opener-Policy/);
       });
     });
 }

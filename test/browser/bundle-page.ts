@@ -7,7 +7,10 @@ import { build } from 'esbuild';
 const built = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Compiled scripts that a page loads: itself, and what it starts as workers, by the names they are served under. */
-const entries: Readonly<Record<string, string>> = { page: built('./page.js') };
+const entries: Readonly<Record<string, string>> = {
+  page: built('./page.js'),
+  'threads-worker': built('../../src/platform/browser/threads-worker.js'),
+};
 
 export interface PageBundle {
   /** Everything the page loads, by file name. */

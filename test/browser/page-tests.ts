@@ -1,5 +1,5 @@
 /** What is run in a page and in Node alike, to compare the two: no platform is touched here. */
-import type { Engine, SessionInfo } from '../../src/engine/engine.ts';
+import type { CompileOptions, Engine, SessionInfo } from '../../src/engine/engine.ts';
 import { evalTransforms } from '../../src/image/eval-transform.ts';
 import type { PixelSource } from '../../src/image/image.ts';
 import { mobileOneConfig } from '../../src/model/config.ts';
@@ -17,15 +17,27 @@ export interface NetResult {
 
 const narrow = mobileOneConfig('s0', { classes: 10, widths: [0.25, 0.25, 0.25, 0.25], pairs: [1, 2, 2, 1] });
 
-/** A seeded deploy net on a seeded picture. */
-export async function runNet(engine: Engine, size: NetSize, threads: number): Promise<NetResult> {
+const runs = 5;
+
+/**
+ * A seeded deploy net on a seeded picture, several times.
+ * @throws Error when the answers are not the same each time
+ */
+export async function runNet(engine: Engine, size: NetSize, options: CompileOptions): Promise<NetResult> {
   const side = size === 'narrow' ? 64 : 224;
   const config = size === 'narrow' ? narrow : mobileOneConfig('s0');
   const graph = buildMobileOne(config, { form: 'deploy', height: side, width: side });
-  const session = await engine.compile(graph, seededWeights(graph), { threads });
+  const session = await engine.compile(graph, seededWeights(graph), options);
+  const image = seededImages(1, side);
   try {
-    const { logits } = await session.run({ [inputName]: seededImages(1, side) });
-    return { logits: Array.from(logits?.data ?? []), info: session.info };
+    const answers: string[] = [];
+    let logits: readonly number[] = [];
+    for (let i = 0; i < (engine.name === 'reference' ? 1 : runs); i++) {
+      logits = Array.from((await session.run({ [inputName]: image })).logits?.data ?? []);
+      answers.push(logits.join());
+    }
+    if (new Set(answers).size > 1) throw new Error('the same picture got different answers');
+    return { logits, info: session.info };
   } finally {
     session.dispose();
   }

@@ -1,12 +1,13 @@
 /** The script of the test page: what the tests call in it. */
 import { createBrowserDecoder, loadClassifier } from '../../src/browser.ts';
+import type { CompileOptions } from '../../src/engine/engine.ts';
 import { pageEngines } from './page-engines.ts';
 import { classifyPixels, drawnPixels, type NetResult, type NetSize, runNet } from './page-tests.ts';
 
 /** Everything here goes through a copy: numbers, text and plain arrays. */
 export interface TestPage {
   readonly isolated: boolean;
-  readonly run: (engine: string, size: NetSize, threads: number) => Promise<NetResult>;
+  readonly run: (engine: string, size: NetSize, options: CompileOptions) => Promise<NetResult>;
   /** Probabilities for a picture that was put on a canvas's ImageData. */
   readonly classify: (engine: string) => Promise<readonly number[]>;
   /** RGB of a picture's bytes. */
@@ -23,7 +24,7 @@ async function open(name: string) {
 
 const page: TestPage = {
   isolated: crossOriginIsolated,
-  run: async (engine, size, threads) => runNet(await open(engine), size, threads),
+  run: async (engine, size, options) => runNet(await open(engine), size, options),
   classify: async (engine) => {
     const { width, height, data } = drawnPixels();
     return classifyPixels(await open(engine), new ImageData(data, width, height));
