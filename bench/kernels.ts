@@ -57,7 +57,10 @@ function peakPlan(target: TargetName, lanes: number): TaskPlan {
     steps: [
       [
         {
-          slots: [{ buffer: 'constant0', offset: 0 }],
+          slots: [
+            { buffer: 'constant0', offset: 0 },
+            { buffer: 'output', offset: 0 },
+          ],
           kernel: {
             name: 'peak',
             generate(a) {
@@ -70,6 +73,10 @@ function peakPlan(target: TargetName, lanes: number): TaskPlan {
               a.loop(times, () => {
                 for (const vec of vecs) a.fma(vec, vec, zero);
               });
+              for (const vec of vecs) a.binary('add', zero, zero, vec);
+              const output = a.slot(2);
+              a.store(at(output), zero); // so that no compiler leaves the work out
+              a.freeInt(output);
               a.freeVec(zero, ...vecs);
             },
           },

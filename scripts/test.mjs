@@ -1,5 +1,5 @@
 // Runs every compiled test (dist/**/*.test.js), or those whose path contains one of the arguments, and ends
-// with one line that counts them.
+// with one line that counts them. `--platforms`: the slower suites of dist/**/*.platform.js instead.
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -8,9 +8,10 @@ import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 
 const dist = fileURLToPath(new URL('../dist', import.meta.url));
-const wanted = process.argv.slice(2);
+const platforms = process.argv.includes('--platforms');
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const files = readdirSync(dist, { recursive: true })
-  .filter((name) => name.endsWith('.test.js'))
+  .filter((name) => name.endsWith(platforms ? '.platform.js' : '.test.js'))
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
   .sort()
   .map((name) => join(dist, name));

@@ -1,7 +1,7 @@
 // The entry for pages and web workers: everything, put together with the page's cache and the portable decoder.
-import { referenceEngine } from './engine/reference/reference-engine.ts';
 import { ImageError } from './errors.ts';
 import { createPageStore } from './platform/browser/cache-store.ts';
+import { type BrowserCpuOptions, browserCpuEngine } from './platform/browser/cpu-engine.ts';
 import { type BrowserDecoderOptions, createBrowserDecoder } from './platform/browser/image-decoder.ts';
 import type { Classification } from './task/classify.ts';
 import {
@@ -15,11 +15,14 @@ import {
 } from './task/load-classifier.ts';
 
 export * from './index.ts';
+export { browserCpuEngine } from './platform/browser/cpu-engine.ts';
 export { createBrowserDecoder } from './platform/browser/image-decoder.ts';
 
 export interface PageOptions extends LoadOptions {
   /** Where the JPEG decoder's WebAssembly is served, when the bundler does not place it. */
   readonly decoder?: BrowserDecoderOptions;
+  /** Where the script of helper threads is served, when the bundler does not place it. */
+  readonly helpers?: BrowserCpuOptions;
 }
 
 async function fetchPicture(address: string): Promise<Uint8Array> {
@@ -35,7 +38,7 @@ function pagePlatform(options: PageOptions): Platform {
   return {
     hub: { store: createPageStore() },
     decoder: async () => createBrowserDecoder(options.decoder),
-    engine: async () => referenceEngine,
+    engine: async () => browserCpuEngine(options.helpers),
     readPicture: fetchPicture,
   };
 }

@@ -36,7 +36,19 @@ export { inferConfig } from './model/infer-config.ts';
 export { type InitialScheme, initialWeights, randomStatistics } from './model/initialize.ts';
 export { type BuildOptions, buildMobileOne, type OutputName } from './model/mobileone.ts';
 export { type Classification, type Classifier, createClassifier, type RankedClass } from './task/classify.ts';
+export { type Agreement, compareNets, compareOutputs, probeBatch } from './task/compare-nets.ts';
+export {
+  type DescribeOptions,
+  describeNet,
+  describeNodes,
+  type FormFacts,
+  type NetFacts,
+} from './task/describe-net.ts';
+export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';
+export { type LoadedNet, loadNet } from './task/load-net.ts';
+export { type NetMetadata, readNetMetadata, writeNetMetadata } from './task/net-metadata.ts';
 export { type CheckpointNet, readNet } from './task/read-net.ts';
+export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { reparameterize } from './transform/reparameterize.ts';

@@ -1,5 +1,5 @@
 // The entry for Node: everything, put together with files, the cache on disk and the fastest engine there is.
-import { referenceEngine } from './engine/reference/reference-engine.ts';
+import { nodeCpuEngine } from './platform/node/cpu-engine.ts';
 import { nodeHubOptions } from './platform/node/hub-options.ts';
 import { createNodeDecoder } from './platform/node/image-decoder.ts';
 import { readPictureFile } from './platform/node/read-picture.ts';
@@ -15,14 +15,16 @@ import {
 } from './task/load-classifier.ts';
 
 export * from './index.ts';
+export { nodeCpuEngine } from './platform/node/cpu-engine.ts';
 export { openFileSource } from './platform/node/file-source.ts';
 export { createNodeDecoder } from './platform/node/image-decoder.ts';
 
-function nodePlatform(): Platform {
+/** What this machine offers: its cache and settings, its best decoder and engine. */
+export function nodePlatform(): Platform {
   return {
     hub: nodeHubOptions(),
     decoder: createNodeDecoder,
-    engine: async () => referenceEngine,
+    engine: nodeCpuEngine,
     readPicture: readPictureFile,
   };
 }

@@ -17,6 +17,7 @@ import {
   mobileOneConfig,
   type PixelSource,
   randomStatistics,
+  referenceEngine,
   reparameterize,
   UsageError,
   type Weights,
@@ -106,7 +107,12 @@ describe('loadClassifier', () => {
     assert.deepEqual(model.transform, metadata.transform);
     const { predClass, predScores } = await model.classify(picture);
     assert.ok(metadata.labels.some((label) => label === predClass));
-    const branches = await loadClassifier(path, { run: 'train', labels: ['a', 'b', 'c'], precision: 'f64' });
+    const branches = await loadClassifier(path, {
+      run: 'train',
+      labels: ['a', 'b', 'c'],
+      engine: referenceEngine,
+      precision: 'f64',
+    });
     assert.deepEqual([branches.form, branches.labels], ['train', ['a', 'b', 'c']]);
     const again = await branches.classify(picture);
     for (const [i, score] of again.predScores.entries())

@@ -40,7 +40,7 @@ async function attach(
 ): Promise<ReturnType<typeof attachWasm>> {
   if (code.kind === 'wasm') return attachWasm(code);
   const native = await openNative(invokeAddress === undefined ? {} : { invokeAddress });
-  assert.ok(native.available);
+  assert.ok(native.available, native.available ? '' : native.reason);
   return attachNative(native.memory, code);
 }
 

@@ -7,7 +7,7 @@ import type { ActivationName } from '../graph/activations.ts';
 
 type Emit = (a: VectorAssembler, x: Vec) => void;
 
-/** Vectors that a row below takes beside its argument; on AVX2 one more register must be free at times. */
+/** Vectors that must be free for any row below, what a target borrows within an instruction included. */
 export const ACTIVATION_SCRATCH = 4;
 
 function withVecs(a: VectorAssembler, count: number, use: (...vecs: Vec[]) => void): void {

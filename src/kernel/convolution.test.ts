@@ -1,8 +1,9 @@
 /** Every convolution row on every machine here, against a direct convolution in f64. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { type GuardedFloats, guardedFloats } from '../../test/support/guarded-floats.ts';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
-import { type Area, loadPlan } from '../../test/support/run-plan.ts';
+import { loadPlan } from '../../test/support/run-plan.ts';
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { systemV } from '../assembler/x64/registers.ts';
 import { X64Code } from '../assembler/x64/x64-code.ts';
@@ -18,44 +19,6 @@ import { depthwiseTiles, planDepthwise } from './depthwise.ts';
 import { panelTiles } from './panel-tiles.ts';
 import type { TaskPlan } from './plan.ts';
 import { planPointwise } from './pointwise.ts';
-
-const GUARD_WORDS = 32;
-const GUARD = 0x7fa5a5a5; // a NaN
-
-/** A buffer before a page that faults where there is one, with guard words before it; else guard words on both sides. */
-interface GuardedFloats {
-  readonly area: Area;
-  readonly floats: Float32Array;
-  readonly check: (what: string) => void;
-  readonly free: () => void;
-}
-
-function guardedFloats(test: TestMachine, length: number): GuardedFloats {
-  const native = test.machine.kind === 'native';
-  const before = GUARD_WORDS;
-  const after = native ? 0 : GUARD_WORDS;
-  const bytes = (before + length + after) * 4;
-  const memory = native ? test.guarded(bytes) : test.machine.allocate(bytes);
-  const all = 'bytes' in memory ? memory.view(0, bytes) : memory.view;
-  const words = new Uint32Array(all.buffer, all.byteOffset, before + length + after).fill(GUARD);
-  const place: Area = {
-    address: memory.address + before * 4,
-    view: all.subarray(before * 4, (before + length) * 4),
-  };
-  return {
-    area: place,
-    floats: new Float32Array(all.buffer, all.byteOffset + before * 4, length),
-    check(what) {
-      const touched = words.findIndex((word, i) => (i < before || i >= before + length) && word !== GUARD);
-      assert.equal(
-        touched,
-        -1,
-        `${what}: guard word ${touched} of ${before}+${length}+${after} was overwritten`,
-      );
-    },
-    free: () => memory.free(),
-  };
-}
 
 function randomFloats(random: Random, length: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, () => random.normal());
@@ -85,7 +48,7 @@ function makeTask(random: Random, { input, outChannels, ...rest }: Case): ConvTa
   };
 }
 
-/** Fails where |y − reference| exceeds atol + rtol·eps·√k·Σ-like scale of the sum. */
+/** Sums of k products of about 1/√k each: |y − reference| ≤ 4·eps·(1 + √k)·(1 + |reference|). */
 function assertClose(actual: Float32Array, expected: Float64Array, steps: number, what: string): void {
   const eps = 2 ** -23;
   for (const [i, reference] of expected.entries()) {

@@ -6,6 +6,7 @@ import {
   type VectorAssembler,
   type VectorTarget,
 } from '../assembler/vector-assembler.ts';
+import { type BilinearSample, bilinearSamples } from '../graph/bilinear.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import { overRow, type Part, partAt } from './vector-span.ts';
@@ -18,31 +19,14 @@ export interface ResizeTask {
   readonly alignCorners: boolean;
 }
 
-/** The two inputs one output row or column lies between: low·(1 − fraction) + high·fraction. */
-interface Sample {
-  readonly low: number;
-  readonly high: number;
-  readonly fraction: number;
-}
-
-/** Where outputs read: PyTorch's `interpolate(mode='bilinear')` in its two conventions. */
-function samplesOf(size: number, outSize: number, alignCorners: boolean): readonly Sample[] {
-  const scale = alignCorners ? (outSize > 1 ? (size - 1) / (outSize - 1) : 0) : size / outSize;
-  return Array.from({ length: outSize }, (_, i) => {
-    const source = alignCorners ? i * scale : Math.max((i + 0.5) * scale - 0.5, 0);
-    const low = Math.min(Math.floor(source), size - 1);
-    return { low, high: Math.min(low + 1, size - 1), fraction: Math.min(source - low, 1) };
-  });
-}
-
 /** A row of the column table: byte offsets of the low and the high column (i32), 1 − fraction, fraction (f32). */
 const COLUMN_BYTES = 16;
 
 /** Bilinear, without antialiasing. A tile is one output row; a table of constants says where its columns read. */
 export function planResizeBilinear(target: VectorTarget, task: ResizeTask): TaskPlan {
   const [n = 1, height = 1, width = 1, channels = 1] = task.input;
-  const rows = samplesOf(height, task.height, task.alignCorners);
-  const columns = samplesOf(width, task.width, task.alignCorners);
+  const rows = bilinearSamples(height, task.height, task.alignCorners);
+  const columns = bilinearSamples(width, task.width, task.alignCorners);
   const kernel = {
     name: `f32_resizeBilinear_${task.width}w${channels}c__${target.name}`,
     generate: (a: VectorAssembler) => generate(a, task.width, channels),
@@ -69,12 +53,12 @@ export function planResizeBilinear(target: VectorTarget, task: ResizeTask): Task
   };
 }
 
-function rowTable(rows: readonly Sample[]): Uint8Array {
+function rowTable(rows: readonly BilinearSample[]): Uint8Array {
   const table = Float32Array.from(rows.flatMap(({ fraction }) => [1 - fraction, fraction]));
   return new Uint8Array(table.buffer);
 }
 
-function columnTable(columns: readonly Sample[], channels: number): Uint8Array {
+function columnTable(columns: readonly BilinearSample[], channels: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(columns.length * COLUMN_BYTES));
   for (const [i, { low, high, fraction }] of columns.entries()) {
     view.setInt32(i * COLUMN_BYTES, low * channels * 4, true);

@@ -1,4 +1,4 @@
-import type { Engine, Precision, Session } from '../engine/engine.ts';
+import type { CompileOptions, Engine, Session } from '../engine/engine.ts';
 import { UsageError } from '../errors.ts';
 import type { Net } from '../graph/net.ts';
 import { applyTransform } from '../image/apply-transform.ts';
@@ -38,11 +38,10 @@ export interface ClassifierSource {
   readonly labels: readonly string[];
 }
 
-export interface ClassifierOptions {
+export interface ClassifierOptions extends CompileOptions {
   readonly engine: Engine;
   /** Default `deploy`: train-form weights are re-parameterized first. `train` runs the branches as they are. */
   readonly run?: Form;
-  readonly precision?: Precision;
 }
 
 /** A net ready to classify; make it once, use it for many pictures. */
@@ -75,8 +74,7 @@ export async function createClassifier(
   const graph = buildMobileOne(config, { form: source.form, height, width, outputs: ['probabilities'] });
   const given: Net = { graph, weights: source.weights };
   const net = options.run === 'train' ? given : reparameterize(given);
-  const compileOptions = options.precision === undefined ? {} : { precision: options.precision };
-  const session = await options.engine.compile(net.graph, net.weights, compileOptions);
+  const session = await options.engine.compile(net.graph, net.weights, options);
   return {
     config,
     form: options.run === 'train' ? 'train' : 'deploy',

@@ -1,6 +1,5 @@
 import type { Engine } from '../engine/engine.ts';
 import { UsageError } from '../errors.ts';
-import { imagenetClasses } from '../hub/labels/class-names.ts';
 import type { ModelEntry } from '../hub/models.ts';
 import { type ResolveOptions, resolveWeights } from '../hub/resolve.ts';
 import type { DecodeOptions, ImageDecoder } from '../image/codec.ts';
@@ -12,6 +11,7 @@ import {
   type ClassifierOptions,
   createClassifier,
 } from './classify.ts';
+import { defaultLabels, defaultTransform } from './net-defaults.ts';
 import { type CheckpointNet, readNet } from './read-net.ts';
 
 /** What a composition root hands in: where weights come from, who decodes pictures, who computes. */
@@ -66,11 +66,8 @@ export async function loadClassifier(
   const { entry, file, location } = await resolveWeights(nameOrPath, { ...platform.hub, ...options.hub });
   const { weights, ...net } = await readNet(file);
   const size = options.inputSize === undefined ? {} : { inputSize: options.inputSize };
-  const transform = resolveEvalTransform(
-    options.transform ?? net.metadata.transform ?? defaultTransform(net, entry),
-    size,
-  );
-  const labels = options.labels ?? net.metadata.labels ?? defaultLabels(net, entry);
+  const transform = resolveEvalTransform(options.transform ?? defaultTransform(net, entry), size);
+  const labels = options.labels ?? defaultLabels(net, entry);
   const engine = options.engine ?? (await platform.engine());
   const source = { config: net.config, form: net.form, weights, transform, labels };
   const classifier = await createClassifier(source, { ...options, engine });
@@ -97,23 +94,6 @@ async function openPicture(
     return decoder.decode(await platform.readPicture(picture), { name: picture, ...options });
   if (picture instanceof Uint8Array) return decoder.decode(picture, options);
   return fromPixels(picture);
-}
-
-/** Each family evaluates its own way; timm resizes S1–S4 to 248 where S0 is resized to 256. */
-function defaultTransform(
-  net: Pick<CheckpointNet, 'family' | 'config'>,
-  entry: ModelEntry | undefined,
-): string {
-  if (entry) return entry.transform;
-  if (net.family === 'mobileone') return 'apple';
-  if (net.family === 'timm') return net.config.name === 'mobileone-s0' ? 'timm-s0' : 'timm';
-  return net.family;
-}
-
-function defaultLabels(net: Pick<CheckpointNet, 'config'>, entry: ModelEntry | undefined): readonly string[] {
-  const { classes } = net.config;
-  if (classes !== 1000) return Array.from({ length: classes }, (_, i) => `class ${i}`);
-  return imagenetClasses().map((row) => (entry?.family === 'mmpretrain' ? row.fullName : row.shortName));
 }
 
 /**

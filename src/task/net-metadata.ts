@@ -17,6 +17,11 @@ const keys = {
   transform: 'mobileone.transform',
 } as const;
 
+/** Whether a key beside the tensors is one of those read here. */
+export function isNetMetadata(key: string): boolean {
+  return Object.values(keys).some((known) => known === key);
+}
+
 export function writeNetMetadata(metadata: NetMetadata): Readonly<Record<string, string>> {
   return {
     ...(metadata.name === undefined ? {} : { [keys.name]: metadata.name }),

@@ -12,6 +12,9 @@ export type HelperMessage =
   | { readonly kind: 'attach'; readonly id: number; readonly code: SharedCode; readonly control: number }
   | { readonly kind: 'detach'; readonly id: number };
 
+/** What a helper thread sends when it ends, where the platform does not notice by itself. */
+export const HELPER_ENDED = 'ended';
+
 /** The platform's side of a helper thread. */
 export interface HelperPort {
   /** The next message, once there is one. */

@@ -17,7 +17,7 @@ export interface ThreadPool {
     setStop: (stop: 0 | 1) => void,
     helpers: number,
   ) => ServedCode;
-  /** Ends the threads; sessions go on alone. */
+  /** Ends the threads as soon as they have nothing to finish; sessions go on alone. */
   readonly dispose: () => void;
 }
 

@@ -1,3 +1,4 @@
+import { bilinearSamples } from '../../graph/bilinear.ts';
 import type { WindowGeometry } from '../../graph/geometry.ts';
 import type { OpAttrs } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -60,28 +61,12 @@ export function globalAverage(x: Tensor, y: Tensor): void {
   }
 }
 
-interface Sample {
-  readonly low: number;
-  readonly high: number;
-  readonly fraction: number;
-}
-
-/** Where one output row or column reads its input: PyTorch's `interpolate(mode='bilinear')`. */
-function samples(size: number, outSize: number, alignCorners: boolean): readonly Sample[] {
-  const scale = alignCorners ? (outSize > 1 ? (size - 1) / (outSize - 1) : 0) : size / outSize;
-  return Array.from({ length: outSize }, (_, i) => {
-    const source = alignCorners ? i * scale : Math.max((i + 0.5) * scale - 0.5, 0);
-    const low = Math.min(Math.floor(source), size - 1);
-    return { low, high: Math.min(low + 1, size - 1), fraction: Math.min(source - low, 1) };
-  });
-}
-
 /** Bilinear, without antialiasing. @param x NHWC @param y NHWC, overwritten */
 export function resize(x: Tensor, alignCorners: boolean, y: Tensor): void {
   const [n = 0, height = 0, width = 0, channels = 0] = x.shape;
   const [, outHeight = 0, outWidth = 0] = y.shape;
-  const rows = samples(height, outHeight, alignCorners);
-  const columns = samples(width, outWidth, alignCorners);
+  const rows = bilinearSamples(height, outHeight, alignCorners);
+  const columns = bilinearSamples(width, outWidth, alignCorners);
   let out = 0;
   for (let image = 0; image < n; image++) {
     const at = (row: number, column: number, c: number): number =>

@@ -1,6 +1,6 @@
 /** The CPU engine in Node: native code where the system allows it, WebAssembly otherwise, worker threads. */
 
-import { totalmem } from 'node:os';
+import { freemem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
@@ -34,7 +34,10 @@ function nativeProviders(support: Extract<NativeSupport, { available: true }>): 
   const names = support.cpu.avx512 ? (['avx512', 'avx2'] as const) : (['avx2'] as const);
   return names.map((target) => ({
     target: createNativeMachine(support, { target }).target,
-    maximumBytes: Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY),
+    // What the system could give now; more would be granted too, and end the process when it is used.
+    get maximumBytes() {
+      return Math.min(freemem(), constrainedMemory() || Number.POSITIVE_INFINITY);
+    },
     canShare: true,
     create: () => createNativeMachine(support, { target }),
   }));

@@ -28,10 +28,7 @@ export function createNodeThreadPool(invokeAddress: number | undefined): ThreadP
       worker.once('error', onEnd);
       worker.once('exit', onEnd);
       worker.postMessage(start);
-      return {
-        post: (message) => worker.postMessage(message),
-        terminate: () => void worker.terminate(),
-      };
+      return { post: (message) => worker.postMessage(message) };
     },
   });
 }

@@ -1,0 +1,3 @@
+import { browserSuite } from '../browser/browser-suite.ts';
+
+browserSuite(['narrow', 's0']);
