@@ -39,7 +39,6 @@ export interface NetBench {
 /** The same for every net, machine and engine: threads start, code gets hot, clocks settle. */
 const warmUpMilliseconds = 500;
 const leastWarmUpRuns = 2;
-const profiledSeconds = 1;
 
 /**
  * Compiles a net of any inputs and times its runs on seeded random tensors.
@@ -77,8 +76,9 @@ export async function benchNet(engine: Engine, net: Net, options: BenchOptions =
 export async function profileNet(
   engine: Engine,
   net: Net,
-  options: Omit<CompileOptions, 'profile'> = {},
+  options: BenchOptions = {},
 ): Promise<readonly TaskProfile[]> {
+  const enough = stopRule(options);
   const session = await engine.compile(net.graph, net.weights, { ...options, profile: true });
   try {
     if (session.profile === undefined)
@@ -86,7 +86,7 @@ export async function profileNet(
     const run = await runnerOf(session, net.graph);
     await warm(run);
     const before = session.profile();
-    await timeUntil(run, stopRule({ seconds: profiledSeconds }));
+    await timeUntil(run, enough);
     return session.profile().map((task, i) => ({
       ...task,
       milliseconds: task.milliseconds - (before[i]?.milliseconds ?? 0),

@@ -18,6 +18,12 @@ export function timingOf(milliseconds: readonly number[]): Timing {
   };
 }
 
+/** Beyond this the machine was busy with something else. */
+const busyRatio = 1.3;
+
+/** Whether times spread more than they do on a machine that does nothing else. */
+export const isBusy = ({ p10, p90 }: Timing): boolean => p90 > busyRatio * p10;
+
 /** Between the two nearest values, in proportion; NaN of nothing. @param sorted ascending */
 export function quantile(sorted: readonly number[], share: number): number {
   const place = share * (sorted.length - 1);

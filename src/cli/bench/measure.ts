@@ -64,7 +64,9 @@ export async function measure(
     peak: await peakOf(bench, precision === 'bf16' ? 'bf16' : 'f32'),
     peakRssBytes,
     weightBytes: weightBytes(net.weights),
-    profile: wanted.profile ? layersOf(await profileNet(engine, net, options), net.graph) : undefined,
+    profile: wanted.profile
+      ? layersOf(await profileNet(engine, net, { ...options, ...schedule }), net.graph)
+      : undefined,
     versus: wanted.versus
       ? await raceOnnxRuntime(engine, net, { ...options, ...schedule }, threads)
       : undefined,

@@ -1,5 +1,5 @@
 import { valueAt } from '../../graph/graph.ts';
-import type { Timing } from '../../task/timing.ts';
+import { isBusy, type Timing } from '../../task/timing.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable, table, wrap } from '../text/layout.ts';
@@ -59,6 +59,7 @@ export function toJson(found: Findings) {
       weightBytes: found.weightBytes,
     },
     codeBytes: info?.codeBytes ?? null,
+    busy: isBusy(bench.latency),
     ...(profile ? { profile } : {}),
     ...(versus ? { versus: versusJson(versus) } : {}),
   };
@@ -129,6 +130,7 @@ function resultLines({ bench, peak, peakRssBytes, weightBytes }: Findings): read
     ['compile', ms(bench.compileMs)],
     ['latency', spread(latency)],
     ['', `${count(latency.runs, 'run')} after ${count(warmUp.runs, 'run')} to warm up`],
+    ...(isBusy(latency) ? [['', 'the machine was busy with something else'] as const] : []),
     ['throughput', `${rate(bench.imagesPerSecond)} images/s`],
     ['arithmetic', `${scaled(bench.macs)} MACs, ${rate(bench.gflops)} GFLOP/s${share}`],
     [

@@ -20,7 +20,7 @@ export interface Versus extends Race {
 }
 
 /** Beyond this, answers differ by more than rounding, and their times say nothing. */
-const mostDifference = { f32: 1e-3, bf16: 0.1 } as const;
+const mostDifference = { f32: 1e-4, bf16: 0.1 } as const;
 
 /** Says before anything is measured that there will be nothing to measure against. @throws EngineError */
 export async function requireRival(): Promise<void> {

@@ -23,7 +23,7 @@ export function addBench(program: Command, terminal: Terminal): void {
     .description('Measures a net on this machine. A name gets random weights, so nothing is downloaded.')
     .argument('<model>', 'a name such as s0, or a checkpoint file')
     .option('--batch <n>', 'pictures a run', positiveInteger, 1)
-    .option('--input <size>', 'picture, height × width; default the net’s own', pictureSize)
+    .option('--input <size>', 'picture, height × width; default its own', pictureSize)
     .addOption(new Option('--form <form>', 'form that runs').choices(['train', 'deploy']).default('deploy'))
     .option('--seconds <s>', 'how long to time; default 3', seconds)
     .option('--runs <n>', 'how many runs to time instead', positiveInteger)
