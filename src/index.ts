@@ -35,6 +35,7 @@ export { type MobileOneConfig, mobileOneConfig, type VariantName, variantNames }
 export { inferConfig } from './model/infer-config.ts';
 export { type InitialScheme, initialWeights, randomStatistics } from './model/initialize.ts';
 export { type BuildOptions, buildMobileOne, type OutputName } from './model/mobileone.ts';
+export { type BenchOptions, benchNet, type NetBench, profileNet } from './task/bench-net.ts';
 export { type Classification, type Classifier, createClassifier, type RankedClass } from './task/classify.ts';
 export { type Agreement, compareNets, compareOutputs, probeBatch } from './task/compare-nets.ts';
 export {
@@ -48,7 +49,9 @@ export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-chec
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';
 export { type LoadedNet, loadNet } from './task/load-net.ts';
 export { type NetMetadata, readNetMetadata, writeNetMetadata } from './task/net-metadata.ts';
+export { type Race, type RaceSchedule, race } from './task/race.ts';
 export { type CheckpointNet, readNet } from './task/read-net.ts';
+export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { reparameterize } from './transform/reparameterize.ts';

@@ -48,7 +48,7 @@ describe('mobileone', { concurrency: 2 }, () => {
     });
     const { code, stdout } = await folder.run(['--help']);
     assert.equal(code, 0);
-    const commands = ['predict', 'models', 'info', 'inspect', 'reparameterize', 'export', 'doctor'];
+    const commands = ['predict', 'models', 'info', 'inspect', 'reparameterize', 'export', 'bench', 'doctor'];
     for (const command of commands) assert.match(stdout, new RegExp(`^ {2}${command} `, 'm'));
     const helps = await Promise.all(commands.map((command) => folder.run([command, '--help'])));
     for (const help of helps) {

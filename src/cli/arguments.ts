@@ -37,3 +37,14 @@ export function outputStride(text: string): 8 | 16 | 32 {
 export function pixelLimit(text: string): number {
   return text === 'none' ? Number.POSITIVE_INFINITY : positiveInteger(text);
 }
+
+/** `auto` or a number; how many there can be is for the engine to say. */
+export function threadCount(text: string): number | 'auto' {
+  return text === 'auto' ? text : positiveInteger(text);
+}
+
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && value > 0 && value <= 86_400) return value;
+  throw new InvalidArgumentError('A number of seconds above 0, at most a day, is expected.');
+}

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addBench } from './commands/bench.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addExport } from './commands/export.ts';
 import { addInfo } from './commands/info.ts';
@@ -10,11 +11,20 @@ import { packageVersion } from './package-version.ts';
 import type { Terminal } from './terminal.ts';
 
 /** In the order in which help lists them. */
-const commands = [addPredict, addModels, addInfo, addInspect, addReparameterize, addExport, addDoctor];
+const commands = [
+  addPredict,
+  addModels,
+  addInfo,
+  addInspect,
+  addReparameterize,
+  addExport,
+  addBench,
+  addDoctor,
+];
 
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('mobileone')
-    .description('MobileOne image nets: predict, look inside, re-parameterize, export.')
+    .description('MobileOne image nets: predict, look inside, re-parameterize, export, measure.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
     .configureHelp({

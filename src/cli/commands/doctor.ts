@@ -70,6 +70,14 @@ async function cacheState(folder: string): Promise<Report['cache']> {
 
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 
+function describeEngine({ used, targets, threads, nativeCode }: EngineFacts): string {
+  const [target, ...others] = targets;
+  if (target === undefined) return `${used}, which cannot run here; --engine reference can`;
+  const slower = nativeCode.usable ? '' : ', WebAssembly as native code is not to be had';
+  const rest = others.length > 0 ? `; --target ${others.join(', ')} can be had too` : '';
+  return `${used}, ${target}${slower}, ${threads} thread${threads === 1 ? '' : 's'}${rest}`;
+}
+
 function lines(report: Report, { width }: Terminal): readonly string[] {
   const { machine, engine, decoder, packages, cache, offline, mirror } = report;
   const { nativeCode, webAssembly } = engine;
@@ -84,7 +92,7 @@ function lines(report: Report, { width }: Terminal): readonly string[] {
       `SIMD ${yesNo(webAssembly.simd)}, relaxed SIMD ${yesNo(webAssembly.relaxedSimd)}, threads ${yesNo(webAssembly.threads)}`,
     ],
     ['native code', nativeCode.usable ? nativeCode.features.join(', ') || 'yes' : `no: ${nativeCode.reason}`],
-    ['engine', engine.used],
+    ['engine', describeEngine(engine)],
     [
       'pictures',
       `${decoder.name} decoder: ${decoder.formats.join(', ')}${decoder.note ? `; ${decoder.note}` : ''}`,

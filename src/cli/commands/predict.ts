@@ -5,6 +5,7 @@ import { loadClassifier } from '../../node.ts';
 import type { Classification } from '../../task/classify.ts';
 import type { LoadedClassifier, LoadOptions } from '../../task/load-classifier.ts';
 import { pixelLimit, positiveInteger } from '../arguments.ts';
+import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
 import { readLabelsFile } from '../labels-file.ts';
 import { findPictures } from '../picture-files.ts';
 import { describeError } from '../report-error.ts';
@@ -13,7 +14,7 @@ import { printable, table, wrap } from '../text/layout.ts';
 import { percent } from '../text/numbers.ts';
 import { addHubOptions, fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
 
-interface PredictFlags extends HubFlags {
+interface PredictFlags extends HubFlags, EngineFlags {
   readonly model?: string;
   readonly weights?: string;
   readonly top: number;
@@ -51,7 +52,7 @@ export function addPredict(program: Command, terminal: Terminal): void {
       new Option('--orientation <rule>', 'EXIF orientation; default apply').choices(['apply', 'ignore']),
     )
     .option('--max-pixels <n>', 'refuse larger pictures; "none" lifts the limit', pixelLimit);
-  addHubOptions(command)
+  addHubOptions(addEngineOptions(command))
     .addHelpText('after', '\nExample:\n  mobileone predict photo.jpg holiday/ --model s1 --top 3')
     .action(async (places: readonly string[]) => {
       // Flags of the program itself, such as --debug, come with the command's own.
@@ -89,10 +90,13 @@ async function predict(places: readonly string[], flags: PredictFlags, terminal:
 
 async function prepare(flags: PredictFlags, terminal: Terminal): Promise<LoadedClassifier> {
   const hub = hubOptions(flags);
+  const [engine, compileOptions] = await chooseEngine(flags);
   const source = flags.weights ?? flags.model ?? defaultModel;
   const { location } = await fetchWeights(source, hub, terminal);
   const options: LoadOptions = {
     hub,
+    engine,
+    ...compileOptions,
     ...(flags.transform === undefined ? {} : { transform: flags.transform }),
     ...(flags.inputSize === undefined ? {} : { inputSize: flags.inputSize }),
     ...(flags.labels === undefined ? {} : { labels: await readLabelsFile(flags.labels) }),

@@ -1,8 +1,9 @@
 import type { WasmFeatures } from '../../assembler/wasm/wasm-features.ts';
+import { autoThreads } from '../../engine/cpu/cpu-engine.ts';
 import { nodePlatform } from '../../node.ts';
-import { readCpuFeatures } from '../../platform/node/cpu-features.ts';
+import { nodeCpuParts } from '../../platform/node/cpu-engine.ts';
 import { nodeWasmFeatures } from '../../platform/node/cpu-features-wasm.ts';
-import { openNative } from '../../platform/node/executable-memory.ts';
+import { nativeSupport } from '../../platform/node/executable-memory-machine.ts';
 
 /** What the engines can use on this machine; facts of a new engine are added here. */
 export interface EngineFacts {
@@ -11,6 +12,10 @@ export interface EngineFacts {
   /** Whether emitted machine code can run, with what the processor has, or why not. */
   readonly nativeCode: NativeFacts;
   readonly webAssembly: WasmFeatures;
+  /** Instruction sets it can emit, the one that it uses first; none means that it cannot run. */
+  readonly targets: readonly string[];
+  /** Of a run, when nothing else is asked for. */
+  readonly threads: number;
 }
 
 export type NativeFacts =
@@ -19,13 +24,20 @@ export type NativeFacts =
 
 export async function engineFacts(): Promise<EngineFacts> {
   const engine = await nodePlatform().engine();
-  return { used: engine.name, nativeCode: await nativeFacts(), webAssembly: nodeWasmFeatures() };
+  const { machines, pool } = await nodeCpuParts();
+  return {
+    used: engine.name,
+    nativeCode: await nativeFacts(),
+    webAssembly: nodeWasmFeatures(),
+    targets: machines.map(({ target }) => target.name),
+    threads: machines[0]?.canShare ? autoThreads(pool) : 1,
+  };
 }
 
 async function nativeFacts(): Promise<NativeFacts> {
-  const native = await openNative();
+  const native = await nativeSupport();
   if (!native.available) return { usable: false, reason: native.reason };
-  const { avx2, avx512, avx512Bf16, amxBf16 } = readCpuFeatures(native.memory);
+  const { avx2, avx512, avx512Bf16, amxBf16 } = native.cpu;
   const named = [
     ['AVX2', avx2],
     ['AVX-512', avx512],

@@ -79,8 +79,13 @@ function checkPrecision(precision: Precision, { target }: MachineProvider): Stor
   return precision;
 }
 
+/** What `threads: 'auto'` means. */
+export function autoThreads(pool: ThreadPool | undefined): number {
+  return Math.max(1, Math.min(MAX_AUTO_THREADS, pool?.cores ?? 1));
+}
+
 function checkThreads(threads: number | 'auto', pool: ThreadPool | undefined): number {
-  if (threads === 'auto') return Math.max(1, Math.min(MAX_AUTO_THREADS, pool?.cores ?? 1));
+  if (threads === 'auto') return autoThreads(pool);
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS)
     throw new UsageError(
       `engine cpu: threads must be "auto" or an integer from 1 to ${MAX_THREADS}, found ${String(threads)}.`,

@@ -2,7 +2,7 @@
 
 import { freemem } from 'node:os';
 import { constrainedMemory } from 'node:process';
-import { createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
+import { type CpuEngineParts, createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import type { Engine } from '../../engine/engine.ts';
@@ -11,18 +11,25 @@ import { nodeWasmFeatures } from './cpu-features-wasm.ts';
 import { createNativeMachine, type NativeSupport, nativeSupport } from './executable-memory-machine.ts';
 import { createNodeThreadPool } from './threads.ts';
 
+let parts: Promise<CpuEngineParts> | undefined;
 let engine: Promise<Engine> | undefined;
 
 /** One engine, and one pool of threads, for this thread of JavaScript. */
 export function nodeCpuEngine(): Promise<Engine> {
-  engine ??= compose();
+  engine ??= nodeCpuParts().then(createCpuEngine);
   return engine;
 }
 
-async function compose(): Promise<Engine> {
+/** What the engine is made of. */
+export function nodeCpuParts(): Promise<CpuEngineParts> {
+  parts ??= compose();
+  return parts;
+}
+
+async function compose(): Promise<CpuEngineParts> {
   const support = await nativeSupport();
   const pool: ThreadPool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
-  return createCpuEngine({ machines: nodeMachines(support), pool });
+  return { machines: nodeMachines(support), pool };
 }
 
 /** Machines of this process, the fastest first. */

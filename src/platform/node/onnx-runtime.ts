@@ -5,19 +5,35 @@ import { elementCount, type Shape, type Tensor } from '../../tensor/tensor.ts';
 
 type Runtime = typeof import('onnxruntime-node');
 
-/** ONNX Runtime where it is installed, to prove what was exported. */
+/** ONNX Runtime where it is installed, to prove what was exported and to be measured against. */
 export type OnnxRuntime =
-  | { readonly found: true; readonly version: string; readonly run: RunFile }
+  | { readonly found: true; readonly version: string; readonly run: RunFile; readonly open: OpenModel }
   | { readonly found: false; readonly reason: string };
 
 /** Runs a file on one [N,H,W,C] input; outputs come back with channels last. @throws EngineError */
 export type RunFile = (path: string, input: Tensor) => Promise<Readonly<Record<string, Tensor>>>;
 
+/** @param threads that one op may use; absent, the runtime's default. @throws EngineError */
+export type OpenModel = (file: Uint8Array, threads?: number) => Promise<OnnxModel>;
+
+export interface OnnxModel {
+  /** Takes one [N,H,W,C] input into the runtime's layout once. @returns what runs it and gives [N,C,…] outputs */
+  readonly prepare: (input: Tensor) => () => Promise<NativeOutputs>;
+  readonly release: () => Promise<void>;
+}
+
+type NativeOutputs = Awaited<ReturnType<import('onnxruntime-node').InferenceSession['run']>>;
+
 export async function openOnnxRuntime(): Promise<OnnxRuntime> {
   try {
     const runtime = await import('onnxruntime-node');
     const version = runtime.env.versions.node ?? runtime.env.versions.common;
-    return { found: true, version, run: (path, input) => runFile(runtime, path, input) };
+    return {
+      found: true,
+      version,
+      run: (path, input) => runFile(runtime, path, input),
+      open: (file, threads) => openModel(runtime, file, threads),
+    };
   } catch (cause) {
     const missing = cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND';
     const reason = missing ? 'onnxruntime-node is not installed' : (errorText(cause).split('\n')[0] ?? '');
@@ -26,22 +42,41 @@ export async function openOnnxRuntime(): Promise<OnnxRuntime> {
 }
 
 async function runFile(runtime: Runtime, path: string, input: Tensor): ReturnType<RunFile> {
+  const model = await openModel(runtime, await readFile(path));
   try {
-    const session = await runtime.InferenceSession.create(await readFile(path));
-    try {
+    return tensorsOf(await model.prepare(input)());
+  } finally {
+    await model.release();
+  }
+}
+
+async function openModel(runtime: Runtime, file: Uint8Array, threads?: number): Promise<OnnxModel> {
+  const limits = threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 };
+  const session = await refused(runtime.InferenceSession.create(file, limits));
+  return {
+    prepare: (input) => {
       const [n = 0, h = 0, w = 0, c = 0] = input.shape;
       const data = reorder(input.data, [n, h * w, c]);
-      const name = session.inputNames[0] ?? '';
-      const results = await session.run({ [name]: new runtime.Tensor('float32', data, [n, c, h, w]) });
-      return Object.fromEntries(
-        Object.entries(results).map(([output, value]) => [output, channelsLast(value.dims, value.data)]),
-      );
-    } finally {
-      await session.release();
-    }
+      const feeds = { [session.inputNames[0] ?? '']: new runtime.Tensor('float32', data, [n, c, h, w]) };
+      return () => refused(session.run(feeds));
+    },
+    release: () => session.release(),
+  };
+}
+
+async function refused<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
   } catch (cause) {
     throw new EngineError(`ONNX Runtime refuses the file: ${errorText(cause)}.`, {}, { cause });
   }
+}
+
+/** Outputs with channels last. @throws EngineError for one that is not f32 */
+export function tensorsOf(outputs: NativeOutputs): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, value]) => [name, channelsLast(value.dims, value.data)]),
+  );
 }
 
 function channelsLast(dims: Shape, data: unknown): Tensor {
