@@ -2,77 +2,22 @@
  * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
  * so that weights and activations come from the caches they would come from.
  *
- *     node dist/bench/kernels.js [s0…s4] [avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *     node dist/bench/kernels.js [s0…s4|gemm] [avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *
+ * With `gemm` it times the matrix products of training instead (gemm.ts).
  */
-import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
-import { at, type TargetName } from '../src/assembler/vector-assembler.ts';
-import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
+import type { Machine } from '../src/assembler/machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { activations } from '../src/graph/activations.ts';
 import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
 import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
-import type { TaskPlan } from '../src/kernel/plan.ts';
 import { mobileOneConfig, variantNames } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
-import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
-import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
 import { createRandom, type Random } from '../src/tensor/random.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
-
-async function machineFor(name: string): Promise<Machine> {
-  if (name === 'avx512' || name === 'avx2') {
-    const support = await nativeSupport();
-    if (!support.available) throw new EngineError(`bench: no native code here: ${support.reason}`);
-    return createNativeMachine(support, { target: name });
-  }
-  const features = nodeWasmFeatures();
-  const relaxed = name === 'wasm-relaxed';
-  if (!relaxed && name !== 'wasm')
-    throw new UsageError(`bench: expected target avx512, avx2, wasm or wasm-relaxed, found "${name}".`);
-  if (relaxed && !features.relaxedSimd) throw new EngineError('bench: this runtime lacks relaxed SIMD');
-  return createWasmMachine({ relaxed, shared: false });
-}
-
-/** Multiply-adds on as many registers as hide their latency: the most this thread can do. */
-function peakPlan(target: TargetName, lanes: number): TaskPlan {
-  const sums = target === 'avx512' ? 24 : 12;
-  const times = 20000;
-  return {
-    constants: [new Uint8Array(lanes * 4)],
-    scratchBytes: 0,
-    flops: times * sums * lanes * 2,
-    steps: [
-      [
-        {
-          slots: [
-            { buffer: 'constant0', offset: 0 },
-            { buffer: 'output', offset: 0 },
-          ],
-          kernel: {
-            name: 'peak',
-            generate(a) {
-              const vecs = Array.from({ length: sums }, () => a.newVec());
-              const zero = a.newVec();
-              const constants = a.slot(1);
-              a.load(zero, at(constants)); // from memory, so that no compiler knows what it is
-              a.freeInt(constants);
-              for (const [i, vec] of vecs.entries()) a.constant(vec, i + 1);
-              a.loop(times, () => {
-                for (const vec of vecs) a.fma(vec, vec, zero);
-              });
-              for (const vec of vecs) a.binary('add', zero, zero, vec);
-              const output = a.slot(2);
-              a.store(at(output), zero); // so that no compiler leaves the work out
-              a.freeInt(output);
-              a.freeVec(zero, ...vecs);
-            },
-          },
-        },
-      ],
-    ],
-  };
-}
+import { benchGemm } from './gemm.ts';
+import { floatsOf, machineFor, peakPlan, percentile, timed } from './kernel-machine.ts';
 
 interface Timed extends ConvLayer {
   readonly plan: RunnablePlan;
@@ -83,11 +28,6 @@ function outputSize(task: ConvTask): number {
   const { images, outHeight, outWidth, outChannels } = convSizes(task);
   return images * outHeight * outWidth * outChannels;
 }
-
-const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
-  const bytes = memory.view(0, length * 4);
-  return new Float32Array(bytes.buffer, bytes.byteOffset, length);
-};
 
 /** Loads every layer; each reads what the one before wrote, in a few buffers that take turns. */
 function loadLayers(machine: Machine, layers: readonly ConvLayer[], random: Random): readonly Timed[] {
@@ -143,15 +83,6 @@ function checkSamples(layer: ConvLayer, x: Float32Array, y: Float32Array, random
   }
 }
 
-const percentile = (values: readonly number[], share: number): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
-
-function timed(run: () => void): number {
-  const start = performance.now();
-  run();
-  return performance.now() - start;
-}
-
 function report(layers: readonly Timed[], peak: number, totals: readonly number[]): void {
   const shapes = [...new Set(layers.map(({ shape }) => shape))];
   const column = (values: readonly (string | number)[]): string =>
@@ -197,6 +128,10 @@ async function main([
   targetName = 'avx512',
   filter = '',
 ]: readonly string[]): Promise<void> {
+  if (variantName === 'gemm') {
+    await benchGemm(targetName, filter);
+    return;
+  }
   const variant = variantNames.find((name) => name === variantName);
   if (variant === undefined)
     throw new UsageError(`bench: expected ${variantNames.join(', ')}, found "${variantName}".`);

@@ -68,6 +68,10 @@ export interface GemmRecord {
 /** Steps after which the next block of C takes its turn: a panel of so many rows stays in the first cache. */
 const CHUNK_STEPS = 256;
 
+/** Rows that lie apart are fetched so many steps ahead: processors see neighbouring ones coming by themselves. */
+const STEPS_AHEAD = 16;
+const CACHE_LINE = 64;
+
 interface LoopStyle {
   /** Steps in the innermost loop's body; divides CHUNK_STEPS. */
   readonly unroll: number;
@@ -244,6 +248,10 @@ function emitStep(
     for (const [v, sum] of vecs.entries()) a.fma(sum, x, columns[v] ?? sum);
     a.freeVec(x);
   }
+  if (!spec.wholeVectors)
+    for (let line = 0; line < spec.vectors * a.lanes * 4; line += CACHE_LINE)
+      a.prefetch(at(row, bOffset + STEPS_AHEAD * spec.bStep + line));
+  if (spec.aStep > CACHE_LINE) a.prefetch(at(from, aOffset + STEPS_AHEAD * spec.aStep));
   a.freeVec(...columns);
 }
 

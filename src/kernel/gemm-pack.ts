@@ -2,14 +2,17 @@
  * Lays op(B) out in panels before a product: panel after panel of [k][vectors·lanes], columns beyond n undefined.
  * Either way of storing B is read along its rows; a transposed one number by number, as there are no shuffles.
  */
-import { at, type VectorAssembler } from '../assembler/vector-assembler.ts';
+import { at, type Int, type Vec, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
 import type { PanelGroup } from './panel-tiles.ts';
 import type { KernelSpec, Slot, Tile } from './plan.ts';
 import { spans } from './split-work.ts';
 import { partAt, partsOf } from './vector-span.ts';
 
-const SLOT = { from: 1, to: 2, steps: 3 } as const;
+const SLOT = { from: 1, to: 2, turns: 3, steps: 4 } as const;
+
+/** Steps that a stored row gives at a time: a line of cache. */
+const STEPS_A_TURN = 16;
 
 interface PackSpec {
   readonly transposed: boolean;
@@ -28,27 +31,45 @@ function packKernel(spec: PackSpec): KernelSpec {
   };
 }
 
-/** Bytes of a panel's row that are copied before the next panel's: a line of cache in each of so many rows. */
-function emitPack(a: VectorAssembler, { transposed, bRow, columns, panelRow }: PackSpec): void {
+function emitPack(a: VectorAssembler, spec: PackSpec): void {
   const from = a.slot(SLOT.from);
   const to = a.slot(SLOT.to);
   const x = a.newVec();
-  countBySlot(a, SLOT.steps, () => {
-    if (transposed)
-      for (let column = 0; column < columns; column++) {
-        a.load(x, at(from, column * bRow), 1);
-        a.store(at(to, column * 4), x, 1);
-      }
-    else
-      for (const part of partsOf(columns, a.lanes)) {
+  if (spec.transposed) {
+    countBySlot(a, SLOT.turns, () => emitTurned(a, spec, from, to, x, STEPS_A_TURN));
+    countBySlot(a, SLOT.steps, () => emitTurned(a, spec, from, to, x, 1));
+  } else
+    countBySlot(a, SLOT.steps, () => {
+      for (const part of partsOf(spec.columns, a.lanes)) {
         a.load(x, partAt(from, part), part.lanes);
         a.store(partAt(to, part), x, part.lanes);
       }
-    a.addInt(from, transposed ? 4 : bRow);
-    a.addInt(to, panelRow);
-  });
+      a.addInt(from, spec.bRow);
+      a.addInt(to, spec.panelRow);
+    });
   a.freeVec(x);
   a.freeInt(from, to);
+}
+
+/** A few numbers of each stored row become a column of as many rows of the panel. */
+function emitTurned(
+  a: VectorAssembler,
+  { bRow, columns, panelRow }: PackSpec,
+  from: Int,
+  to: Int,
+  x: Vec,
+  steps: number,
+): void {
+  a.loop(columns, () => {
+    for (let s = 0; s < steps; s++) {
+      a.load(x, at(from, s * 4), 1);
+      a.store(at(to, s * panelRow), x, 1);
+    }
+    a.addInt(from, bRow);
+    a.addInt(to, 4);
+  });
+  a.addInt(from, steps * 4 - columns * bRow);
+  a.addInt(to, steps * panelRow - columns * 4);
 }
 
 export interface Packing {
@@ -84,7 +105,8 @@ export function packTiles(packing: Packing, parts: number): readonly Tile[] {
           buffer: 'scratch',
           offset: panelOffset(packing, group, panel) + first * panelRow,
         };
-        return { kernel, slots: [from, to, end - first] };
+        const turns = transposed ? Math.floor((end - first) / STEPS_A_TURN) : 0;
+        return { kernel, slots: [from, to, turns, end - first - turns * STEPS_A_TURN] };
       }),
     ).flat();
   });

@@ -27,7 +27,7 @@ const LONG_SUM = 4;
 /** Bytes of A that a tile reads again for each panel: they should stay in the second cache. */
 const A_BYTES_A_TILE = 2 ** 18;
 /** Rows of C over which the cost of packing B is spread. */
-const ROWS_WORTH_PACKING = 256;
+const ROWS_WORTH_PACKING = 512;
 /** Packed panels should stay in the caches until they are used. */
 const BYTES_WORTH_PACKING = 2 ** 22;
 
