@@ -100,7 +100,7 @@ function measuredPeak(machine: Machine): number {
 
 /** @param filter part of a product's name */
 export async function benchGemm(target: string, filter: string): Promise<void> {
-  const rounds = target.startsWith('wasm') ? 8 : 20;
+  const rounds = target.startsWith('wasm') ? 40 : 20;
   let peak = 0;
   const lines: { readonly product: Product; readonly ms: ReadonlyMap<string, number> }[] = [];
   for (const product of trainingProducts().filter(({ what }) => what.includes(filter))) {
