@@ -2,11 +2,12 @@
  * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
  * so that weights and activations come from the caches they would come from.
  *
- *     node dist/bench/kernels.js [s0…s4] [bf16|bf16x2|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *     node dist/bench/kernels.js [s0…s4|gemm] [bf16|bf16x2|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *
+ * With `gemm` it times the matrix products of training instead (gemm.ts).
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
-import { at, type TargetName, type VectorTarget } from '../src/assembler/vector-assembler.ts';
-import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
+import type { VectorTarget } from '../src/assembler/vector-assembler.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
 import { activations } from '../src/graph/activations.ts';
 import {
@@ -23,68 +24,12 @@ import type { TaskPlan } from '../src/kernel/plan.ts';
 import type { PixelStorage } from '../src/kernel/storage.ts';
 import { mobileOneConfig, variantNames } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
-import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
-import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
 import { bfloat16ToNumber } from '../src/tensor/half.ts';
 import { createRandom, type Random } from '../src/tensor/random.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
-
-async function machineFor(name: string): Promise<Machine> {
-  if (name === 'avx512' || name === 'avx2') {
-    const support = await nativeSupport();
-    if (!support.available) throw new EngineError(`bench: no native code here: ${support.reason}`);
-    return createNativeMachine(support, { target: name });
-  }
-  const features = nodeWasmFeatures();
-  const relaxed = name === 'wasm-relaxed';
-  if (!relaxed && name !== 'wasm')
-    throw new UsageError(
-      `bench: expected target bf16, bf16x2, avx512, avx2, wasm or wasm-relaxed, found "${name}".`,
-    );
-  if (relaxed && !features.relaxedSimd) throw new EngineError('bench: this runtime lacks relaxed SIMD');
-  return createWasmMachine({ relaxed, shared: false });
-}
-
-/** Multiply-adds on as many registers as hide their latency: the most this thread can do. */
-function peakPlan(target: TargetName, lanes: number): TaskPlan {
-  const sums = target === 'avx512' ? 24 : 12;
-  const times = 20000;
-  return {
-    constants: [new Uint8Array(lanes * 4)],
-    scratchBytes: 0,
-    flops: times * sums * lanes * 2,
-    steps: [
-      [
-        {
-          slots: [
-            { buffer: 'constant0', offset: 0 },
-            { buffer: 'output', offset: 0 },
-          ],
-          kernel: {
-            name: 'peak',
-            generate(a) {
-              const vecs = Array.from({ length: sums }, () => a.newVec());
-              const zero = a.newVec();
-              const constants = a.slot(1);
-              a.load(zero, at(constants)); // from memory, so that no compiler knows what it is
-              a.freeInt(constants);
-              for (const [i, vec] of vecs.entries()) a.constant(vec, i + 1);
-              a.loop(times, () => {
-                for (const vec of vecs) a.fma(vec, vec, zero);
-              });
-              for (const vec of vecs) a.binary('add', zero, zero, vec);
-              const output = a.slot(2);
-              a.store(at(output), zero); // so that no compiler leaves the work out
-              a.freeInt(output);
-              a.freeVec(zero, ...vecs);
-            },
-          },
-        },
-      ],
-    ],
-  };
-}
+import { benchGemm } from './gemm.ts';
+import { floatsOf, loadPeak, machineFor, percentile, timed } from './kernel-machine.ts';
 
 interface Timed extends StoredLayer {
   readonly row: string;
@@ -96,11 +41,6 @@ function outputSize(task: ConvTask): number {
   const { images, outHeight, outWidth, outChannels } = convSizes(task);
   return images * outHeight * outWidth * outChannels;
 }
-
-const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
-  const bytes = memory.view(0, length * 4);
-  return new Float32Array(bytes.buffer, bytes.byteOffset, length);
-};
 
 const f32Storage: ConvStorage = { input: 'f32', output: 'f32' };
 
@@ -207,15 +147,6 @@ function checkSamples(layer: StoredLayer, x: Float32Array, y: Float32Array, rand
   }
 }
 
-const percentile = (values: readonly number[], share: number): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
-
-function timed(run: () => void): number {
-  const start = performance.now();
-  run();
-  return performance.now() - start;
-}
-
 function report(layers: readonly Timed[], peak: number, totals: readonly number[]): void {
   const shapes = [...new Set(layers.map(({ shape }) => shape))];
   const column = (values: readonly (string | number)[]): string =>
@@ -260,6 +191,10 @@ async function main([
   targetName = 'avx512',
   filter = '',
 ]: readonly string[]): Promise<void> {
+  if (variantName === 'gemm') {
+    await benchGemm(targetName, filter);
+    return;
+  }
   const variant = variantNames.find((name) => name === variantName);
   if (variant === undefined)
     throw new UsageError(`bench: expected ${variantNames.join(', ')}, found "${variantName}".`);
@@ -269,9 +204,7 @@ async function main([
   const bf16 = targetName === 'bf16' || targetName === 'bf16x2' ? targetName : undefined;
   const machine = await machineFor(bf16 ? 'avx512' : targetName);
   const loaded = loadLayers(machine, stored(layers, bf16), random);
-  const nothing = area(machine.allocate(64));
-  const flat = peakPlan(machine.target.name, machine.target.lanes);
-  const peak = loadPlan(machine, flat, { inputs: [], output: nothing });
+  const peak = loadPeak(machine);
   const peaks: number[] = [];
   const totals: number[] = [];
   const rounds = machine.kind === 'native' ? 300 : 60;
@@ -286,7 +219,7 @@ async function main([
     totals.push(total);
   }
   console.log(`mobileone-${variant}, 224 px, batch 1, ${targetName}, 1 thread, Node ${process.version}`);
-  report(loaded, flat.flops / percentile(peaks, 0.1) / 1e6, totals);
+  report(loaded, peak.flops / percentile(peaks, 0.1) / 1e6, totals);
 }
 
 await main(process.argv.slice(2));

@@ -52,11 +52,13 @@ export class Avx512Assembler extends X64Assembler {
 
   override load(target: Vec, address: Address, count?: number): void {
     if (address.broadcast) this.broadcast(target, address);
+    else if (count === 1) this.emit(VECTOR.vmovss, target, 0, memoryAt(address), {}, 16);
     else this.emit(VECTOR.vmovups, target, 0, memoryAt(address), { mask: this.#mask(count), zeroing: true });
   }
 
   override store(address: Address, source: Vec, count?: number): void {
-    this.emit(VECTOR.vmovupsStore, source, 0, memoryAt(address), { mask: this.#mask(count) });
+    if (count === 1) this.emit(VECTOR.vmovssStore, source, 0, memoryAt(address), {}, 16);
+    else this.emit(VECTOR.vmovupsStore, source, 0, memoryAt(address), { mask: this.#mask(count) });
   }
 
   override loadBf16(target: Vec, address: Address, count?: number): void {
