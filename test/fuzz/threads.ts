@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { refusable, type Scenario, someOptions } from './scenario.ts';
+import { pick, refusable, type Scenario, someOptions } from './scenario.ts';
 
 const userWorker = new URL('./user-worker.js', import.meta.url);
 const longest = 30_000;
@@ -44,7 +44,9 @@ export const processEnd: Scenario = {
         seed: random.integer(2 ** 31),
         runs: 1 + random.integer(20),
         ...someOptions(random),
-        exitAfter: random.uniform() < 0.5 ? random.integer(300) : undefined,
+        // Many threads take long to start, so that the end finds them starting.
+        threads: pick(random, [1, 2, 4, 24, 64]),
+        ...pick(random, [{}, { exitAfter: random.integer(300) }, { exitWhenDone: true }]),
       };
       const file = fileURLToPath(new URL('./user-process.js', import.meta.url));
       const child = spawn(process.execPath, [file, JSON.stringify(job)], {
