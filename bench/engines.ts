@@ -1,5 +1,5 @@
 /**
- * `npm run bench:engines -- [--suite engines|busy|first|memory] [--quick] [--only WORDS] [--rounds N] [--no-peak]`:
+ * `npm run bench:engines -- [--suite engines|busy|first|memory] [--quick] [--only PARTS] [--rounds N] [--no-peak]`:
  * our engine and its rivals, each in its own process, checked first and timed in turns. Prints a table and writes
  * bench/results/<suite>-<date>.json and .md. The machine should do nothing else meanwhile.
  */
@@ -38,7 +38,10 @@ const machine = describeMachine(newerNode?.version);
 if (machine.load > 0.5)
   console.error(`The load is ${machine.load}: what is measured now is shared with something else.`);
 const peaks = values['no-peak'] ? {} : await measurePeaks();
-const only = values.only.split(/\s+/).filter((word) => word !== '');
+const only = values.only
+  .split(',')
+  .map((part) => part.trim())
+  .filter((part) => part !== '');
 const report = await suite({ quick: values.quick, only, rounds, newerNode, peaks });
 const head = machineLines(machine, peaks);
 printReport(report, head);

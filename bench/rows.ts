@@ -175,7 +175,7 @@ export interface RowChoice {
   readonly variants: readonly VariantName[];
   readonly batches: readonly number[];
   readonly threads: readonly number[];
-  /** Keeps rows whose id has all of these words. */
+  /** Keeps rows whose id has all of these parts. */
   readonly only: readonly string[];
 }
 
@@ -195,7 +195,7 @@ export function rowGroups({ variants, batches, threads, only }: RowChoice): read
             threads: count,
           })),
         )
-        .filter(({ id }) => only.every((word) => id.includes(word))),
+        .filter(({ id }) => only.every((part) => id.includes(part))),
     })),
   );
   return groups.filter(({ rows }) => rows.length > 0);

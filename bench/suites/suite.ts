@@ -4,7 +4,7 @@ import type { Peaks, SuiteReport } from '../report.ts';
 export interface SuiteOptions {
   /** S0 and batch 1 only, few rounds: to see that everything works. */
   readonly quick: boolean;
-  /** Words that a row's id must have, all of them. */
+  /** Parts that a row's id must have, all of them. */
   readonly only: readonly string[];
   readonly rounds: number | undefined;
   readonly newerNode: NodeBinary | undefined;
