@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { Session } from '../src/engine/engine.ts';
+import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { graphBuilder } from '../src/graph/builder.ts';
 import { convGeometry } from '../src/graph/geometry.ts';
-import { activationLayer, convLayer } from '../src/graph/layers.ts';
+import { activationLayer, convLayer, linearLayer } from '../src/graph/layers.ts';
 import { initialWeights } from '../src/model/initialize.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { tensor, zeros } from '../src/tensor/tensor.ts';
@@ -130,5 +131,40 @@ describe('a session of engine cpu', () => {
       engine.compile(g.finish(), new Map()),
       /conv2d "conv": .*operand "w".*must be a parameter/,
     );
+  });
+});
+
+describe('parameters at the edges', () => {
+  test('a parameter that is an output itself, and that no task reads', async () => {
+    const b = graphBuilder('parameter out');
+    const x = b.input('x', [2, 3]);
+    const weight = b.parameter('w', [4], 'weight');
+    b.output('y', b.node('activation', 'y', { fn: 'relu' }, [x]));
+    b.output('w', weight);
+    const weights = new Map([['w', tensor([4], Float32Array.of(1, -2, 3, -4))]]);
+    for (const each of [engine, referenceEngine]) {
+      const session = await each.compile(b.finish(), weights);
+      const { y, w } = await session.run({ x: tensor([2, 3], Float32Array.of(-1, 2, -3, 4, -5, 6)) });
+      session.dispose();
+      assert.deepEqual([...(y?.data ?? [])], [0, 2, 0, 4, 0, 6]);
+      assert.deepEqual([...(w?.data ?? [])], [1, -2, 3, -4]);
+    }
+  });
+
+  test('weights whose memory was transferred away are refused by name', async () => {
+    const b = graphBuilder('detached');
+    const x = b.input('x', [1, 3]);
+    b.output('y', linearLayer(b, 'head', x, 2));
+    const data = new Float32Array(6);
+    structuredClone(data.buffer, { transfer: [data.buffer] });
+    const weights = new Map([
+      ['head.weight', { shape: [2, 3], data }],
+      ['head.bias', tensor([2], new Float32Array(2))],
+    ]);
+    for (const each of [engine, referenceEngine])
+      await assert.rejects(
+        each.compile(b.finish(), weights),
+        /"head\.weight" \[2,3\] needs 6 values, but its data has 0/,
+      );
   });
 });

@@ -1,6 +1,6 @@
 import { EngineError, ShapeError, WeightsError } from '../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../graph/graph.ts';
-import { formatShape, sameShape, type Tensor, type Weights } from '../tensor/tensor.ts';
+import { elementCount, formatShape, sameShape, type Tensor, type Weights } from '../tensor/tensor.ts';
 
 /** Tensors of every parameter of a graph, by value id. @throws WeightsError naming all that are missing or misshapen */
 export function bindParameters(graph: CheckedGraph, weights: Weights): ReadonlyMap<ValueId, Tensor> {
@@ -12,6 +12,10 @@ export function bindParameters(graph: CheckedGraph, weights: Weights): ReadonlyM
     if (found === undefined) faults.push(`"${name}" ${formatShape(shape)} is missing`);
     else if (!sameShape(found.shape, shape))
       faults.push(`"${name}" must be ${formatShape(shape)}, found ${formatShape(found.shape)}`);
+    else if (found.data.length !== elementCount(shape))
+      faults.push(
+        `"${name}" ${formatShape(shape)} needs ${elementCount(shape)} values, but its data has ${found.data.length}`,
+      );
     else bound.set(value, found);
   }
   if (faults.length > 0) {
@@ -41,6 +45,11 @@ export function bindInputs(
       throw new ShapeError(
         `graph "${graph.name}": input "${name}" must be ${formatShape(shape)}, found ${found ? formatShape(found.shape) : 'nothing'}.`,
         { input: name, expected: shape, found: found?.shape },
+      );
+    if (found.data.length !== elementCount(shape))
+      throw new ShapeError(
+        `graph "${graph.name}": input "${name}" ${formatShape(shape)} needs ${elementCount(shape)} values, but its data has ${found.data.length}.`,
+        { input: name, length: found.data.length },
       );
     bound.set(id, found);
   }

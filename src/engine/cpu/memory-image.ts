@@ -33,6 +33,7 @@ export function layOutImage(
   program: Program,
   placement: Placement,
   parameters: ReadonlyMap<ValueId, Tensor>,
+  outputs: readonly ValueId[],
 ): ImageLayout {
   let next = alignUp(CONTROL_BYTES, LINE);
   const take = (bytes: number): number => {
@@ -44,7 +45,7 @@ export function layOutImage(
   const stepsAt = take(steps.length * STEP_BYTES);
   const records = take(steps.reduce((sum, step) => sum + step.length * strideOf(step), 0));
   const constants = program.tasks.map(({ plan }) => plan.constants.map((bytes) => take(bytes.length)));
-  const read = new Set(program.tasks.flatMap(({ inputs }) => inputs));
+  const read = new Set([...program.tasks.flatMap(({ inputs }) => inputs), ...outputs.map(program.storage)]);
   const places = new Map<ValueId, number>();
   for (const [value, { data }] of parameters) if (read.has(value)) places.set(value, take(data.length * 4));
   const arena = take(placement.bytes);

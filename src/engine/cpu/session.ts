@@ -44,7 +44,8 @@ interface Held {
 export function createSession(parts: SessionParts): Session {
   const { graph, parameters, program, provider } = parts;
   const placement = place(graph, program, parameters);
-  const layout = layOutImage(program, placement, parameters);
+  const outputs = graph.outputs.map(({ value }) => value);
+  const layout = layOutImage(program, placement, parameters, outputs);
   if (layout.bytes > provider.maximumBytes)
     throw new EngineError(
       `engine cpu: graph "${graph.name}" needs ${layout.bytes} bytes, target ${provider.target.name} allows ${provider.maximumBytes}; use a smaller batch or picture.`,
@@ -155,7 +156,13 @@ function portsOf(
   const port = (name: string, value: ValueId): Port => {
     const { shape } = valueAt(graph, value);
     const stored = program.storage(value);
-    const offset = layout.parameters.get(stored) ?? layout.arena + (placement.values.get(stored) ?? 0);
+    const inArena = placement.values.get(stored);
+    const offset =
+      layout.parameters.get(stored) ?? (inArena === undefined ? undefined : layout.arena + inArena);
+    if (offset === undefined)
+      throw new EngineError(
+        `engine cpu: graph "${graph.name}": value "${name}" was given no place in memory.`,
+      );
     return makePort(memory, name, shape, offset, elementCount(shape));
   };
   return {
