@@ -6,6 +6,7 @@ import { EngineError } from '../../errors.ts';
 import { messageQueue } from '../message-queue.ts';
 import { openNative } from './executable-memory.ts';
 import { attachNative } from './executable-memory-machine.ts';
+import { passGate } from './loading-gate.ts';
 import type { NodeHelperData } from './threads.ts';
 
 const starts = messageQueue<HelperStart>();
@@ -15,8 +16,11 @@ parentPort?.on('message', (data: HelperStart | HelperMessage) => {
   else messages.push(data);
 });
 
-const { invokeAddress }: NodeHelperData = workerData;
-const native = invokeAddress === undefined ? undefined : await openNative({ invokeAddress, environment: {} });
+const { invokeAddress, gate }: NodeHelperData = workerData;
+const native =
+  invokeAddress === undefined
+    ? undefined
+    : await passGate(gate, () => openNative({ invokeAddress, environment: {} }));
 await help(await starts.next(), {
   next: messages.next,
   attach: (code) => {
