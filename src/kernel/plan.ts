@@ -27,9 +27,24 @@ export interface Tile {
 /** Tiles that may run in any order and at the same time; a step begins when the one before has ended. */
 export type TileStep = readonly Tile[];
 
+/** Weights that are packed into their place, once it is known: they are large, and a copy of them costs time. */
+export interface PackedLater {
+  readonly length: number;
+  /** @param zeros `length` bytes from a multiple of 64 on */
+  readonly write: (zeros: Uint8Array) => void;
+}
+
+export type Constant = Uint8Array | PackedLater;
+
+/** @param zeros as many bytes as the constant has */
+export function writeConstant(constant: Constant, zeros: Uint8Array): void {
+  if (constant instanceof Uint8Array) zeros.set(constant);
+  else constant.write(zeros);
+}
+
 export interface TaskPlan {
   /** Packed weights, biases and tables; each is laid out at a multiple of 64 bytes. */
-  readonly constants: readonly Uint8Array[];
+  readonly constants: readonly Constant[];
   readonly scratchBytes: number;
   readonly steps: readonly TileStep[];
   /** Kernel-independent arithmetic, for shares of the machine's peak. */

@@ -1,7 +1,7 @@
 /** Lays a task plan out in a machine's memory and runs it on one thread, for kernel tests and benchmarks. */
 import type { KernelId, Machine, MachineMemory } from '../../src/assembler/machine.ts';
 import { STEP, STEP_BYTES } from '../../src/assembler/runner-layout.ts';
-import type { Slot, TaskPlan } from '../../src/kernel/plan.ts';
+import { type Slot, type TaskPlan, writeConstant } from '../../src/kernel/plan.ts';
 
 /** Bytes that JavaScript and kernels see. */
 export interface Area {
@@ -44,9 +44,9 @@ export function loadPlan(
   );
   const { codeBytes } = builder;
   const code = machine.load(builder);
-  const constants = plan.constants.map((bytes) => {
-    const place = constantsIn?.(bytes.length) ?? area(allocate(bytes.length));
-    place.view.set(bytes);
+  const constants = plan.constants.map((constant) => {
+    const place = constantsIn?.(constant.length) ?? area(allocate(constant.length));
+    writeConstant(constant, place.view.fill(0));
     return place;
   });
   const scratch = area(allocate(plan.scratchBytes));

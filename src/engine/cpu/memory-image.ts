@@ -2,7 +2,7 @@ import type { CodeBuilder, KernelId, LoadedCode, MachineMemory } from '../../ass
 import { CONTROL_BYTES, STEP, STEP_BYTES } from '../../assembler/runner-layout.ts';
 import { EngineError } from '../../errors.ts';
 import type { ValueId } from '../../graph/graph.ts';
-import type { BufferName, Slot, Tile, TileStep } from '../../kernel/plan.ts';
+import { type BufferName, type Slot, type Tile, type TileStep, writeConstant } from '../../kernel/plan.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
 import type { Program, Task } from './lower.ts';
@@ -44,7 +44,7 @@ export function layOutImage(
   const steps = program.tasks.flatMap(({ plan }) => plan.steps);
   const stepsAt = take(steps.length * STEP_BYTES);
   const records = take(steps.reduce((sum, step) => sum + step.length * strideOf(step), 0));
-  const constants = program.tasks.map(({ plan }) => plan.constants.map((bytes) => take(bytes.length)));
+  const constants = program.tasks.map(({ plan }) => plan.constants.map(({ length }) => take(length)));
   const read = new Set([...program.tasks.flatMap(({ inputs }) => inputs), ...outputs.map(program.storage)]);
   const places = new Map<ValueId, number>();
   for (const [value, { data }] of parameters) if (read.has(value)) places.set(value, take(data.length * 4));
@@ -115,8 +115,8 @@ function floatsOf(memory: MachineMemory, offset: number, count: number): Float32
 
 function writeConstants(memory: MachineMemory, { program, layout }: ImageParts): void {
   program.tasks.forEach(({ plan }, index) => {
-    plan.constants.forEach((bytes, i) => {
-      memory.view(layout.constants[index]?.[i] ?? 0, bytes.length).set(bytes);
+    plan.constants.forEach((constant, i) => {
+      writeConstant(constant, memory.view(layout.constants[index]?.[i] ?? 0, constant.length));
     });
   });
 }

@@ -64,6 +64,8 @@ type ForeignFunction = (...values: readonly (number | Uint32Array)[]) => number 
 export type LoadKoffi = () => Promise<Koffi>;
 
 const PAGE = 4096;
+/** Memory that holds whole large pages. */
+const LARGE = 2 ** 22;
 const wholePages = (bytes: number): number => Math.max(1, Math.ceil(bytes / PAGE)) * PAGE;
 /** 0 for what is no address in user space, such as the −1 of a refusal. */
 const toAddress = (value: number | bigint): number => (typeof value === 'number' ? value : 0);
@@ -77,11 +79,27 @@ function posixPages(koffi: Koffi): PageCalls {
   const munmap = libc.func('int munmap(uintptr_t address, size_t bytes)');
   const codes = { none: 0, 'read-write': 3, 'read-execute': 5 } as const;
   const privateAnonymous = process.platform === 'darwin' ? 0x1002 : 0x22;
+  const preferLargePages = largePages(libc);
   return {
-    map: (bytes) => toAddress(mmap(0, bytes, codes['read-write'], privateAnonymous, -1, 0)),
+    map: (bytes) => {
+      const address = toAddress(mmap(0, bytes, codes['read-write'], privateAnonymous, -1, 0));
+      if (address !== 0 && bytes >= LARGE) preferLargePages(address, bytes);
+      return address;
+    },
     protect: (address, bytes, protection) => mprotect(address, bytes, codes[protection]) === 0,
     unmap: (address, bytes) => void munmap(address, bytes),
   };
+}
+
+/**
+ * Asks for pages of 2 MiB, which Linux gives by default only to those who ask: a few faults instead of thousands
+ * while memory is first written, and fewer misses of the page tables later. A refusal changes nothing.
+ */
+function largePages(libc: ReturnType<Koffi['load']>): (address: number, bytes: number) => void {
+  if (process.platform !== 'linux') return () => {};
+  const madvise = libc.func('int madvise(uintptr_t address, size_t bytes, int advice)');
+  const hugePages = 14;
+  return (address, bytes) => void madvise(address, bytes, hugePages);
 }
 
 function windowsPages(koffi: Koffi): PageCalls {
