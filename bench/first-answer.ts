@@ -35,7 +35,7 @@ async function ours({ folder, target }: FirstJob): Promise<FirstAnswer> {
   const lap = stopwatch();
   // The package as a user imports it, then the engine that it picks.
   const { buildMobileOne, mobileOneConfig, memorySource, nodePlatform, readCheckpoint, readWeights } =
-    await import('../src/node.ts');
+    await import('mobileone');
   const engine = await nodePlatform().engine();
   const imported = lap();
   const bytes = readFileSync(join(folder, 's0.safetensors'));
