@@ -86,6 +86,21 @@ for (const each of machines) {
       });
     }
 
+    it('the order of tiles changes no bit', () => {
+      const test = each.make();
+      const random = createRandom(13);
+      const task = { m: 40, n: 50, k: 6000, transposeA: true, transposeB: true, accumulate: true };
+      const [a, b, c] = [task.m * task.k, task.n * task.k, task.m * task.n].map((length) =>
+        Float32Array.from({ length }, () => random.normal()),
+      );
+      assert.ok(a && b && c);
+      const plan = planGemm(test.machine.target, task);
+      assert.deepEqual([plan.steps.length, (plan.steps[1]?.length ?? 0) > 4], [3, true]);
+      const backwards = { ...plan, steps: plan.steps.map((tiles) => tiles.toReversed()) };
+      const found = runGuarded(test, plan, [a, b, c], c.length, 2);
+      assert.deepEqual(runGuarded(each.make(), backwards, [a, b, c], c.length, 2), found);
+    });
+
     it('every tile that the target could choose', () => {
       const random = createRandom(12);
       const { target } = each.make().machine;
