@@ -2,7 +2,7 @@
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
-import { planPeak } from '../src/kernel/peak.ts';
+import { type PeakKind, planPeak } from '../src/kernel/peak.ts';
 import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
 import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
 import { area, loadPlan } from '../test/support/run-plan.ts';
@@ -22,8 +22,11 @@ export async function machineFor(name: string): Promise<Machine> {
 }
 
 /** What one thread of the machine can do, as a plan that runs on registers alone. */
-export function loadPeak(machine: Machine): { readonly run: () => void; readonly flops: number } {
-  const plan = planPeak(machine.target, 'fma', 1);
+export function loadPeak(
+  machine: Machine,
+  kind: PeakKind = 'fma',
+): { readonly run: () => void; readonly flops: number } {
+  const plan = planPeak(machine.target, kind, 1);
   const inputs = [area(machine.allocate(64))];
   const { run } = loadPlan(machine, plan, { inputs, output: area(machine.allocate(64)) });
   return { run, flops: plan.flops };

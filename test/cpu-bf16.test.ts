@@ -91,6 +91,8 @@ describe('bf16 on the CPU engine', { skip }, () => {
     const image = { shape: [1, 224, 224, 3], data: channelsLast(planes, 3, 224, 224) };
     const graph = buildMobileOne(config, { form: 'deploy', outputs: ['probabilities'] });
     const [plain = 1, twice = 1] = await differences({ graph, weights, image }, 1);
+    // bf16 misses 0.02 with these weights: 0.049 on this picture, 0.098 at worst over the photos that
+    // scripts/bf16-agreement.ts runs. This bound only keeps it from growing; bf16x2 is the precision that holds 0.02.
     assert.ok(plain <= 0.05, `bf16 ${plain}`);
     assert.ok(twice <= 0.02, `bf16x2 ${twice}`);
   });

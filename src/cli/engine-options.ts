@@ -8,7 +8,7 @@ import { threadCount } from './arguments.ts';
 export interface EngineFlags {
   readonly engine?: 'cpu' | 'reference';
   readonly threads?: number | 'auto';
-  readonly precision?: 'f32' | 'bf16';
+  readonly precision?: 'f32' | 'bf16' | 'bf16x2';
   readonly target?: string;
 }
 
@@ -16,7 +16,9 @@ export function addEngineOptions(command: Command): Command {
   return command
     .addOption(new Option('--engine <name>', 'what computes; default cpu').choices(['cpu', 'reference']))
     .option('--threads <n>', 'threads of a run; default auto', threadCount)
-    .addOption(new Option('--precision <type>', 'what tensors hold; default f32').choices(['f32', 'bf16']))
+    .addOption(
+      new Option('--precision <type>', 'what tensors hold; default f32').choices(['f32', 'bf16', 'bf16x2']),
+    )
     .option('--target <name>', 'instruction set, such as avx2 or wasm; default the fastest here');
 }
 

@@ -1,5 +1,5 @@
 import { GraphError } from '../errors.ts';
-import { type ConvGeometry, isCentred, isUnitStride, pointGeometry } from '../graph/geometry.ts';
+import { type ConvGeometry, isCentred, isUnitStride } from '../graph/geometry.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** A convolution with bias, in f64: what every branch of a block is once its batch norm is folded. */
@@ -145,5 +145,5 @@ export function widestGeometry(maps: readonly LinearMap[]): ConvGeometry | undef
 
 /** Whether an identity can stand beside a convolution of this geometry. */
 export function allowsIdentity(geometry: ConvGeometry): boolean {
-  return isUnitStride(geometry) && isCentred(geometry) && isCentred(pointGeometry(geometry));
+  return isUnitStride(geometry) && isCentred(geometry);
 }

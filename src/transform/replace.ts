@@ -2,7 +2,7 @@ import { GraphError } from '../errors.ts';
 import { graphBuilder } from '../graph/builder.ts';
 import { type Node, type ValueId, valueAt } from '../graph/graph.ts';
 import type { Net } from '../graph/net.ts';
-import { elementCount, type Shape, type Tensor } from '../tensor/tensor.ts';
+import type { Shape, Tensor } from '../tensor/tensor.ts';
 import type { LinearMap } from './linear-map.ts';
 
 /** A node whose result becomes one convolution with bias of `input`; the absorbed nodes vanish with it. */
@@ -59,7 +59,7 @@ export function replaceNodes(net: Net, replacements: ReadonlyMap<Node, Replaceme
     ];
     const input = renew(replacement.input);
     const weight = b.parameter(`${name}.weight`, weightShape, 'weight');
-    const bias = b.parameter(`${name}.bias`, [elementCount([map.outChannels])], 'bias');
+    const bias = b.parameter(`${name}.bias`, [map.outChannels], 'bias');
     store(`${name}.weight`, weightShape, map.weight);
     store(`${name}.bias`, [map.outChannels], map.bias);
     renewed.set(result, b.node('conv2d', `${name}.fused`, { geometry: map.geometry }, [input, weight, bias]));

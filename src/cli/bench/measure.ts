@@ -61,7 +61,7 @@ export async function measure(
     precision,
     threads,
     bench,
-    peak: await peakOf(bench, precision === 'bf16' ? 'bf16' : 'f32'),
+    peak: await peakOf(bench, precision.startsWith('bf16') ? 'bf16' : 'f32'),
     peakRssBytes,
     weightBytes: weightBytes(net.weights),
     profile: wanted.profile

@@ -63,7 +63,7 @@ async function raceModel(
   try {
     const ours = () => session.run(inputs);
     const difference = compareOutputs(tensorsOf(await theirs()), await ours());
-    const limit = mostDifference[options.precision === 'bf16' ? 'bf16' : 'f32'];
+    const limit = mostDifference[options.precision?.startsWith('bf16') ? 'bf16' : 'f32'];
     if (!(difference.relative <= limit))
       throw new EngineError(
         `--vs onnxruntime-node: answers differ by ${scientific(difference.relative)} of the largest, where at most ${limit} is rounding; nothing was timed.`,
