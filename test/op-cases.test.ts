@@ -3,8 +3,9 @@ import { describe, test } from 'node:test';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { type ActivationName, activations } from '../src/graph/activations.ts';
 import type { Padding, Pair, WindowGeometry } from '../src/graph/geometry.ts';
-import { type CheckedGraph, type Node, type OpKind, valueAt } from '../src/graph/graph.ts';
-import { ops } from '../src/graph/ops.ts';
+import { type CheckedGraph, type NetOpKind, type Node, valueAt } from '../src/graph/graph.ts';
+import { netOps } from '../src/graph/net-ops.ts';
+import { isNetNode } from '../src/graph/node-rules.ts';
 import { elementCount, type Shape, type Tensor } from '../src/tensor/tensor.ts';
 import { channelCounts } from './cases/convolution-cases.ts';
 import { caseError, caseGraph, caseValues, kinkDistance, type OpCase, runCase } from './cases/op-case.ts';
@@ -17,7 +18,7 @@ interface Formula {
   readonly shape: Shape;
   readonly element: Element;
 }
-type FormulaTable = { readonly [K in OpKind]: (node: Node<K>, x: readonly Tensor[]) => Formula };
+type FormulaTable = { readonly [K in NetOpKind]: (node: Node<K>, x: readonly Tensor[]) => Formula };
 
 /** Reads an element by index, 0 outside: zero padding. */
 function reader(tensor: Tensor | undefined): Read {
@@ -190,7 +191,7 @@ const formulas: FormulaTable = {
   },
 };
 
-function formula<K extends OpKind>(node: Node<K>, x: readonly Tensor[]): Formula {
+function formula<K extends NetOpKind>(node: Node<K>, x: readonly Tensor[]): Formula {
   const rule: FormulaTable[K] = formulas[node.kind];
   return rule(node, x);
 }
@@ -198,7 +199,7 @@ function formula<K extends OpKind>(node: Node<K>, x: readonly Tensor[]): Formula
 function byFormula(c: OpCase, graph: CheckedGraph): Tensor {
   const { inputs, weights } = caseValues(c, graph);
   const [node] = graph.nodes;
-  assert.ok(node && graph.nodes.length === 1, `${c.name}: builds one node`);
+  assert.ok(node && isNetNode(node) && graph.nodes.length === 1, `${c.name}: builds one node`);
   const operands = node.inputs.map((id) => {
     const { name } = valueAt(graph, id);
     return inputs[name] ?? weights.get(name) ?? assert.fail(`${c.name}: no values for ${name}`);
@@ -221,7 +222,7 @@ describe('op cases', () => {
   test('names are unique, and every op, activation, channel count and window is there', () => {
     assert.equal(new Set(opCases.map((c) => c.name)).size, opCases.length);
     const nodes = opCases.flatMap((c) => caseGraph(c).nodes);
-    assert.deepEqual(new Set(nodes.map((node) => node.kind)), new Set(Object.keys(ops)));
+    assert.deepEqual(new Set(nodes.map((node) => node.kind)), new Set(Object.keys(netOps)));
     const used = nodes.flatMap((node) => (node.kind === 'activation' ? [node.attrs.fn] : []));
     assert.deepEqual(new Set(used), new Set(Object.keys(activations)));
     const geometries = nodes.flatMap((node) => (node.kind === 'conv2d' ? [node.attrs.geometry] : []));

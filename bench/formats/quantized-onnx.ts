@@ -8,8 +8,15 @@ import {
   type OnnxValueInfo,
 } from '../../src/format/onnx/schema.ts';
 import { checkGraph } from '../../src/graph/check.ts';
-import { type CheckedGraph, type Node, type OpKind, type ValueId, valueAt } from '../../src/graph/graph.ts';
+import {
+  type CheckedGraph,
+  type NetOpKind,
+  type Node,
+  type ValueId,
+  valueAt,
+} from '../../src/graph/graph.ts';
 import type { Net } from '../../src/graph/net.ts';
+import { isNetNode } from '../../src/graph/node-rules.ts';
 import type { Shape, Tensor } from '../../src/tensor/tensor.ts';
 
 const types = { ...dataTypes, uint8: 2, int8: 3, int32: 6 } as const;
@@ -142,7 +149,7 @@ export function encodeQuantized(net: Net, ranges: Ranges): Uint8Array {
   const outputs = new Map(graph.outputs.map(({ name, value }) => [value, name]));
   const nameOf = (id: ValueId): string =>
     graph.inputs.includes(id) ? 'input' : (outputs.get(id) ?? valueAt(graph, id).name);
-  for (const node of graph.nodes) addNode(draft, node, readsFloats(node), nameOf);
+  for (const node of graph.nodes.filter(isNetNode)) addNode(draft, node, readsFloats(node), nameOf);
   const info = (id: ValueId): OnnxValueInfo => {
     const { shape } = valueAt(graph, id);
     const dims = shape.length < 3 ? shape : [...shape.slice(0, 1), ...shape.slice(-1), ...shape.slice(1, -1)];
@@ -164,7 +171,7 @@ export function encodeQuantized(net: Net, ranges: Ranges): Uint8Array {
   });
 }
 
-function addNode<K extends OpKind>(
+function addNode<K extends NetOpKind>(
   draft: Draft,
   node: Node<K>,
   floats: boolean,

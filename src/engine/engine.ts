@@ -56,6 +56,8 @@ export interface Session {
   readonly run: (inputs: NamedTensors, outputs?: NamedTensors) => Promise<NamedTensors>;
   /** The same on this thread's time, from engines that can. */
   readonly runSync?: (inputs: NamedTensors, outputs?: NamedTensors) => NamedTensors;
+  /** The graph's updated parameters as of the last run, by name; copies. */
+  readonly state: () => Weights;
   /** Times since compilation, in running order; empty unless the session was compiled with `profile`. */
   readonly profile?: () => readonly TaskProfile[];
   readonly info?: SessionInfo;

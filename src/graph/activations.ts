@@ -3,6 +3,8 @@ export interface ActivationRule {
   readonly value: (x: number) => number;
   /** d value / d x; at a kink, the right-hand value PyTorch uses. */
   readonly derivative: (x: number) => number;
+  /** The derivative as a function of the value, where it is one. */
+  readonly derivativeAtOutput?: (y: number) => number;
   /** Inputs where the derivative jumps, which gradient checks must avoid. */
   readonly kinks: readonly number[];
 }
@@ -10,10 +12,16 @@ export interface ActivationRule {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const activations = {
-  relu: { value: (x) => Math.max(x, 0), derivative: (x) => (x > 0 ? 1 : 0), kinks: [0] },
+  relu: {
+    value: (x) => Math.max(x, 0),
+    derivative: (x) => (x > 0 ? 1 : 0),
+    derivativeAtOutput: (y) => (y > 0 ? 1 : 0),
+    kinks: [0],
+  },
   relu6: {
     value: (x) => Math.min(Math.max(x, 0), 6),
     derivative: (x) => (x > 0 && x < 6 ? 1 : 0),
+    derivativeAtOutput: (y) => (y > 0 && y < 6 ? 1 : 0),
     kinks: [0, 6],
   },
   sigmoid: { value: sigmoid, derivative: (x) => sigmoid(x) * (1 - sigmoid(x)), kinks: [] },
@@ -35,3 +43,12 @@ export const activations = {
 } as const satisfies Readonly<Record<string, ActivationRule>>;
 
 export type ActivationName = keyof typeof activations;
+
+/** Functions whose derivative follows from their value: what went in need not be kept. */
+export type OutputActivation = {
+  [F in ActivationName]: (typeof activations)[F] extends { readonly derivativeAtOutput: unknown } ? F : never;
+}[ActivationName];
+
+export function isOutputActivation(fn: ActivationName): fn is OutputActivation {
+  return 'derivativeAtOutput' in activations[fn];
+}

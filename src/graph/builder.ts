@@ -24,7 +24,16 @@ export interface GraphBuilder {
     attrs: OpAttrs[K],
     inputs: readonly ValueId[],
   ) => ValueId;
+  /** One node and all its outputs. @throws ShapeError likewise */
+  readonly results: <K extends OpKind>(
+    kind: K,
+    name: string,
+    attrs: OpAttrs[K],
+    inputs: readonly ValueId[],
+  ) => readonly ValueId[];
   readonly output: (name: string, value: ValueId) => void;
+  /** @see Graph.updates */
+  readonly update: (parameter: ValueId, value: ValueId) => void;
   readonly shape: (value: ValueId) => Shape;
   /** @throws GraphError */
   readonly finish: () => CheckedGraph;
@@ -36,8 +45,15 @@ export function graphBuilder(graphName: string): GraphBuilder {
   const parameters: Parameter[] = [];
   const nodes: Node[] = [];
   const outputs: { name: string; value: ValueId }[] = [];
+  const updates: { parameter: ValueId; value: ValueId }[] = [];
   const define = (name: string, shape: Shape): ValueId => (values.push({ name, shape }) - 1) as ValueId;
   const shape = (value: ValueId): Shape => values[value]?.shape ?? [];
+  const results: GraphBuilder['results'] = (kind, name, attrs, from) => {
+    const shapes = shapesOrFail(kind, name, attrs, from.map(shape));
+    const made = shapes.map((dims, i) => define(i === 0 ? name : `${name}:${i}`, dims));
+    nodes.push(makeNode(kind, { name, attrs, inputs: from, outputs: made }));
+    return made;
+  };
   return {
     input: (name, dims) => {
       const id = define(name, dims);
@@ -50,18 +66,19 @@ export function graphBuilder(graphName: string): GraphBuilder {
       return value;
     },
     node: (kind, name, attrs, from) => {
-      const shapes = shapesOrFail(kind, name, attrs, from.map(shape));
-      const results = shapes.map((dims, i) => define(i === 0 ? name : `${name}:${i}`, dims));
-      const output = results[0];
+      const output = results(kind, name, attrs, from)[0];
       if (output === undefined) throw new ShapeError(`${kind} "${name}": gives no output.`);
-      nodes.push(makeNode(kind, { name, attrs, inputs: from, outputs: results }));
       return output;
     },
+    results,
     output: (name, value) => {
       outputs.push({ name, value });
     },
+    update: (parameter, value) => {
+      updates.push({ parameter, value });
+    },
     shape,
-    finish: () => checkGraph({ name: graphName, values, inputs, parameters, nodes, outputs }),
+    finish: () => checkGraph({ name: graphName, values, inputs, parameters, nodes, outputs, updates }),
   };
 }
 

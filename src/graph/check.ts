@@ -62,7 +62,25 @@ function graphFaults(graph: Graph): readonly string[] {
   for (const { name, value } of graph.outputs)
     if (!defined.has(value))
       faults.push(`output "${name}": value "${valueAt(graph, value).name}" is never defined`);
-  return faults;
+  return [...faults, ...updateFaults(graph, defined)];
+}
+
+function updateFaults(graph: Graph, defined: ReadonlySet<ValueId>): readonly string[] {
+  const parameters = new Set(graph.parameters.map(({ value }) => value));
+  const seen = new Set<ValueId>();
+  return graph.updates.flatMap(({ parameter, value }) => {
+    const [to, from] = [valueAt(graph, parameter), valueAt(graph, value)];
+    const faults: string[] = [];
+    if (!parameters.has(parameter)) faults.push(`update of "${to.name}": it is no parameter`);
+    if (seen.has(parameter)) faults.push(`update of "${to.name}": it is updated twice`);
+    if (!defined.has(value)) faults.push(`update of "${to.name}": value "${from.name}" is never defined`);
+    if (!sameShape(to.shape, from.shape))
+      faults.push(
+        `update of "${to.name}": it is ${formatShape(to.shape)}, but "${from.name}" is ${formatShape(from.shape)}`,
+      );
+    seen.add(parameter);
+    return faults;
+  });
 }
 
 const where = (node: Pick<Node, 'kind' | 'name'>): string => `${node.kind} "${node.name}"`;

@@ -1,42 +1,12 @@
 import type { Brand } from '../tensor/brand.ts';
 import type { Shape } from '../tensor/tensor.ts';
-import type { ActivationName } from './activations.ts';
-import type { ConvGeometry, WindowGeometry } from './geometry.ts';
+import type { NetOpAttrs, NoAttrs, OpAttrs } from './op-attrs.ts';
 
-/** The op list. Activations are NHWC; parameters keep the checkpoints' layouts (convolution OIHW, linear [out, in]). */
-export interface OpAttrs {
-  /** x [N,H,W,C], weight [O,C/groups,kH,kW], bias? [O] → [N,H',W',O] */
-  conv2d: { readonly geometry: ConvGeometry };
-  /** x [N,…,C], gamma, beta, mean, variance [C] → (x − mean)·gamma/√(variance + eps) + beta, over the last axis */
-  batchNorm: { readonly eps: number };
-  /** one or more equal shapes → their sum; the end of a MobileOne block's branches */
-  sum: NoAttrs;
-  /** x [N,H,W,C], y of the same shape or [N,1,1,C] → x·y */
-  multiply: NoAttrs;
-  /** any shape → the named function of every element */
-  activation: { readonly fn: ActivationName };
-  /** x [N,H,W,C] → [N,1,1,C] */
-  globalAveragePool: NoAttrs;
-  /** x [N,H,W,C] → [N,H',W',C]; max ignores padding, average divides by kH·kW (countPadding) or by the inputs read */
-  pool2d: {
-    readonly mode: 'max' | 'average';
-    readonly window: WindowGeometry;
-    readonly countPadding: boolean;
-  };
-  /** x [N,…] → [N, rest] */
-  flatten: NoAttrs;
-  /** x [N,I], weight [O,I], bias? [O] → [N,O] */
-  linear: NoAttrs;
-  /** softmax over the last axis */
-  softmax: NoAttrs;
-  /** x [N,H,W,C] → [N,height,width,C], PyTorch's two conventions for where samples lie */
-  resizeBilinear: { readonly height: number; readonly width: number; readonly alignCorners: boolean };
-  /** one or more [N,H,W,Ci] → [N,H,W,ΣCi] */
-  concat: NoAttrs;
-}
+export type { NoAttrs, OpAttrs };
 
-export type NoAttrs = Readonly<Record<never, never>>;
 export type OpKind = keyof OpAttrs;
+/** The ops of nets, which any engine runs and files can hold; the others belong to training. */
+export type NetOpKind = keyof NetOpAttrs;
 export type ValueId = Brand<number, 'ValueId'>;
 
 /** One step of a graph. `Node` alone is the union over all kinds, so that `kind` narrows `attrs`. */
@@ -57,7 +27,7 @@ export interface Value {
 }
 
 /** What a parameter is to training: who is initialised how, who decays, who is learned at all. */
-export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta' | 'mean' | 'variance';
+export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta' | 'mean' | 'variance' | 'state';
 
 export interface Parameter {
   readonly value: ValueId;
@@ -73,14 +43,18 @@ export interface Graph {
   /** In running order. */
   readonly nodes: readonly Node[];
   readonly outputs: readonly { readonly name: string; readonly value: ValueId }[];
+  /** After a run the parameter holds this value; during it, every node reads what it held before. */
+  readonly updates: readonly { readonly parameter: ValueId; readonly value: ValueId }[];
 }
 
 /** A graph that `checkGraph` has found whole. Engines take nothing else. */
 export type CheckedGraph = Brand<Graph, 'CheckedGraph'>;
 
-/** Running statistics are state, not learned. */
+const unlearned: readonly ParameterRole[] = ['mean', 'variance', 'state'];
+
+/** Running statistics, and what optimizers remember (`state`), are not learned. */
 export function isLearned(role: ParameterRole): boolean {
-  return role !== 'mean' && role !== 'variance';
+  return !unlearned.includes(role);
 }
 
 export function valueAt(graph: Graph, id: ValueId): Value {

@@ -1,6 +1,7 @@
 import type { Shape } from '../tensor/tensor.ts';
-import type { Graph, Node, OpAttrs, OpKind } from './graph.ts';
+import type { Graph, NetOpKind, Node, OpAttrs, OpKind } from './graph.ts';
 import { valueAt } from './graph.ts';
+import { netOps } from './net-ops.ts';
 import { type OpDefinition, ops } from './ops.ts';
 
 /** The op table seen from a node: each function looks its row up by kind, so that no caller lists op names. */
@@ -42,4 +43,8 @@ export function nodePooled<K extends OpKind>(graph: Graph, node: Node<K>): numbe
 
 export function formatAttrs<K extends OpKind>(node: Node<K>): string {
   return row<K>(node.kind).format(node.attrs);
+}
+
+export function isNetNode(node: Node): node is Node<NetOpKind> {
+  return Object.hasOwn(netOps, node.kind);
 }

@@ -12,8 +12,8 @@ export interface KernelSpec {
   readonly generate: KernelGenerator;
 }
 
-/** `inputN` and `output` are the task's tensors, `constantN` its packed constants, `scratch` private memory. */
-export type BufferName = 'output' | 'scratch' | `input${number}` | `constant${number}`;
+/** `inputN`, `output` and `output1`, `output2`, … are the task's tensors, `constantN` its packed constants, `scratch` private memory. */
+export type BufferName = 'output' | `output${number}` | 'scratch' | `input${number}` | `constant${number}`;
 
 /** One 8-byte slot of a tile record: an address within a buffer, or an integer. */
 export type Slot = { readonly buffer: BufferName; readonly offset: number } | number;

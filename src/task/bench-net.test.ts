@@ -28,6 +28,7 @@ test('as many runs as asked for, after warming up, and rates that follow from th
           runs++;
           return session.run(...given);
         },
+        state: session.state,
         dispose: () => {
           disposed++;
           session.dispose();

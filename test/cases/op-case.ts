@@ -15,8 +15,8 @@ export interface OpCase {
   /** Unique; op, attributes and sizes. */
   readonly name: string;
   readonly kind: OpKind;
-  /** Defines inputs, parameters and exactly one node, and returns that node's output. */
-  readonly build: (b: GraphBuilder) => ValueId;
+  /** Defines inputs, parameters and exactly one node, and returns that node's output, or all of them. */
+  readonly build: (b: GraphBuilder) => ValueId | readonly ValueId[];
   /** Terms summed into one output element, which decides how far two orders of summation may lie apart. */
   readonly reduction: number;
   /** Input values where the derivative jumps, or `ties` where it jumps when two inputs are equal. */
@@ -27,7 +27,9 @@ export const caseOutput = 'out';
 
 export function caseGraph(c: OpCase): CheckedGraph {
   const b = graphBuilder(c.name);
-  b.output(caseOutput, c.build(b));
+  const built = c.build(b);
+  const outputs = typeof built === 'number' ? [built] : built;
+  outputs.forEach((value, i) => void b.output(i === 0 ? caseOutput : `${caseOutput}:${i}`, value));
   return b.finish();
 }
 
@@ -46,6 +48,7 @@ const draws: { readonly [R in ParameterRole]: (random: Random) => number } = {
   beta: (random) => random.normal(),
   mean: (random) => random.normal(),
   variance: (random) => 0.25 + random.uniform(),
+  state: (random) => random.normal(),
 };
 
 /** Inputs and parameters by seed; every number is exact in f32, so that all precisions compute from the same. */
@@ -86,13 +89,24 @@ function distinct(shape: Shape, random: Random): Tensor {
   return { shape, data };
 }
 
-/** Compiles and runs a case on its values. */
+/** Compiles and runs a case on its values. @returns its first output */
 export async function runCase(engine: Engine, c: OpCase, precision: Precision, seed = 1): Promise<Tensor> {
+  return (await runWholeCase(engine, c, precision, seed))[0] ?? { shape: [], data: new Float64Array(0) };
+}
+
+/** The same, with all outputs in order. */
+export async function runWholeCase(
+  engine: Engine,
+  c: OpCase,
+  precision: Precision,
+  seed = 1,
+): Promise<readonly Tensor[]> {
   const graph = caseGraph(c);
   const { inputs, weights } = caseValues(c, graph, seed);
   const session = await engine.compile(graph, weights, { precision });
   try {
-    return (await session.run(inputs))[caseOutput] ?? { shape: [], data: new Float64Array(0) };
+    const results = await session.run(inputs);
+    return graph.outputs.flatMap(({ name }) => results[name] ?? []);
   } finally {
     session.dispose();
   }

@@ -2,7 +2,7 @@
 import { type ActivationName, activations } from '../../src/graph/activations.ts';
 import { type GraphBuilder, graphBuilder } from '../../src/graph/builder.ts';
 import { convGeometry } from '../../src/graph/geometry.ts';
-import { type OpKind, type ValueId, valueAt } from '../../src/graph/graph.ts';
+import { type NetOpKind, type ValueId, valueAt } from '../../src/graph/graph.ts';
 import { activationLayer, batchNormLayer, convLayer, linearLayer } from '../../src/graph/layers.ts';
 import type { Net } from '../../src/graph/net.ts';
 import { createRandom, type Random } from '../../src/tensor/random.ts';
@@ -51,7 +51,7 @@ function pooled({ b, random, name }: State, x: ValueId): ValueId {
 }
 
 /** One way to go on from a value with each op; undefined where its rank does not fit. */
-const growth: { readonly [K in OpKind]: Grow } = {
+const growth: { readonly [K in NetOpKind]: Grow } = {
   conv2d: ({ b, random, name }, x) => {
     const channels = b.shape(x)[3];
     if (channels === undefined) return undefined;
@@ -100,7 +100,7 @@ const growth: { readonly [K in OpKind]: Grow } = {
   },
 };
 
-const kinds = Object.keys(growth) as OpKind[];
+const kinds = Object.keys(growth) as NetOpKind[];
 
 export interface RandomNet extends Net {
   readonly inputs: Readonly<Record<string, Tensor>>;

@@ -1,76 +1,27 @@
-import type { VectorTarget } from '../../assembler/vector-assembler.ts';
-import { EngineError } from '../../errors.ts';
-import { type ConvGeometry, convGeometry } from '../../graph/geometry.ts';
-import { type CheckedGraph, type Node, type OpKind, type ValueId, valueAt } from '../../graph/graph.ts';
+import { convGeometry } from '../../graph/geometry.ts';
+import type { NetOpKind, Node, ValueId } from '../../graph/graph.ts';
+import { isNetNode } from '../../graph/node-rules.ts';
 import { planConcat } from '../../kernel/concat.ts';
-import type { ElementwiseLink } from '../../kernel/elementwise.ts';
 import { planGlobalAveragePool } from '../../kernel/global-average-pool.ts';
-import type { TaskPlan } from '../../kernel/plan.ts';
 import { planPool2d } from '../../kernel/pool2d.ts';
 import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
 import { planSoftmax } from '../../kernel/softmax.ts';
-import { type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { lowerTraining } from './lower-training.ts';
+import {
+  type ChainLink,
+  constant,
+  input,
+  type LowerContext,
+  type Lowered,
+  shapeOf,
+  whole,
+} from './lowered.ts';
 
-/** A link of an element-wise chain whose operand is still a value of the graph. */
-export type ChainLink =
-  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operand: ValueId }
-  | Extract<ElementwiseLink, { kind: 'affine' | 'activation' }>;
-
-/** One way to see an element-wise node: a function of `source`, everything else being operands. */
-export interface ChainView {
-  readonly source: ValueId;
-  readonly links: readonly ChainLink[];
-}
-
-/** What a node is to this engine. */
-export type Lowered =
-  | { readonly kind: 'alias'; readonly source: ValueId }
-  | { readonly kind: 'chain'; readonly views: readonly ChainView[] }
-  | {
-      readonly kind: 'convolution';
-      readonly source: ValueId;
-      readonly input: Shape;
-      readonly geometry: ConvGeometry;
-      readonly weight: Tensor;
-      readonly bias: Tensor | undefined;
-    }
-  | {
-      readonly kind: 'whole';
-      readonly sources: readonly ValueId[];
-      readonly plan: (target: VectorTarget) => TaskPlan;
-    };
-
-export interface LowerContext {
-  readonly graph: CheckedGraph;
-  readonly parameters: ReadonlyMap<ValueId, Tensor>;
-}
-
-type LowerRule<K extends OpKind> = (node: Node<K>, context: LowerContext) => Lowered;
-type LowerTable = { readonly [K in OpKind]: LowerRule<K> };
+type LowerRule<K extends NetOpKind> = (node: Node<K>, context: LowerContext) => Lowered;
+type LowerTable = { readonly [K in NetOpKind]: LowerRule<K> };
 
 const pointGeometry = convGeometry({ kernel: 1 });
-
-function input(node: Node, index = 0): ValueId {
-  const id = node.inputs[index];
-  if (id === undefined) throw new EngineError(`${node.kind} "${node.name}": has no input ${index}.`);
-  return id;
-}
-
-function shapeOf(node: Node, { graph }: LowerContext, index = 0): Shape {
-  return valueAt(graph, input(node, index)).shape;
-}
-
-/** Operands that are packed or folded at compile time must be known then. */
-function constant(node: Node, { graph, parameters }: LowerContext, index: number): Tensor {
-  const id = input(node, index);
-  const found = parameters.get(id);
-  if (found === undefined)
-    throw new EngineError(
-      `${node.kind} "${node.name}": engine cpu packs operand "${valueAt(graph, id).name}" when compiling, so it must be a parameter, not an input or a result.`,
-      { node: node.name, operand: valueAt(graph, id).name },
-    );
-  return found;
-}
 
 function bias(node: Node, context: LowerContext): Tensor | undefined {
   return node.inputs.length > 2 ? constant(node, context, 2) : undefined;
@@ -155,12 +106,12 @@ const lowerTable: LowerTable = {
     ),
 };
 
-function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
-  return { kind: 'whole', sources: node.inputs, plan };
+/** Looks a node's row up by kind. @throws EngineError where an operand must be a parameter and is not */
+export function lowerNode(node: Node, context: LowerContext): Lowered {
+  return isNetNode(node) ? lowerNet(node, context) : lowerTraining(node, context);
 }
 
-/** Looks a node's row up by kind. @throws EngineError where an operand must be a parameter and is not */
-export function lowerNode<K extends OpKind>(node: Node<K>, context: LowerContext): Lowered {
+function lowerNet<K extends NetOpKind>(node: Node<K>, context: LowerContext): Lowered {
   const rule: LowerRule<K> = lowerTable[node.kind as K];
   return rule(node, context);
 }

@@ -7,7 +7,8 @@ import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../..
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
-import { type ChainLink, type ChainView, type Lowered, lowerNode } from './lower-rules.ts';
+import { lowerNode } from './lower-rules.ts';
+import type { ChainLink, ChainView, Lowered } from './lowered.ts';
 import { type Body, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
 

@@ -121,6 +121,7 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
   return {
     run: async (inputs, outputs) => runSync(inputs, outputs),
     runSync,
+    state: () => new Map(),
     profile: () =>
       taskMs.map((milliseconds, i): TaskProfile => {
         const task = program.tasks[i];

@@ -1,7 +1,7 @@
 import type { Node, ValueId } from '../../graph/graph.ts';
 import type { ConvTask } from '../../kernel/convolution-task.ts';
 import type { Shape } from '../../tensor/tensor.ts';
-import type { ChainLink, Lowered } from './lower-rules.ts';
+import type { ChainLink, Lowered } from './lowered.ts';
 
 type Convolution = Extract<Lowered, { kind: 'convolution' }>;
 export type Body =

@@ -1,12 +1,14 @@
 import { activations } from '../../graph/activations.ts';
-import type { Node, OpKind } from '../../graph/graph.ts';
+import type { NetOpKind, Node } from '../../graph/graph.ts';
+import { isNetNode } from '../../graph/node-rules.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convolve } from './convolution.ts';
+import { forwardTraining } from './training.ts';
 import { globalAverage, pool, resize } from './window.ts';
 
 /** Computes a node: reads `x`, writes `y` (allocated, of the checked shape). Arithmetic is f64 throughout. */
-type ForwardRule<K extends OpKind> = (node: Node<K>, x: readonly Tensor[], y: Tensor) => void;
-type ForwardTable = { readonly [K in OpKind]: ForwardRule<K> };
+type ForwardRule<K extends NetOpKind> = (node: Node<K>, x: readonly Tensor[], y: Tensor) => void;
+type ForwardTable = { readonly [K in NetOpKind]: ForwardRule<K> };
 
 function operand(x: readonly Tensor[], index: number): Tensor {
   return x[index] ?? { shape: [], data: new Float64Array(0) };
@@ -85,8 +87,13 @@ const forwardTable: ForwardTable = {
   },
 };
 
-/** Runs one node by its row of the table. */
-export function forward<K extends OpKind>(node: Node<K>, x: readonly Tensor[], y: Tensor): void {
-  const rule: ForwardTable[K] = forwardTable[node.kind];
+/** Runs one node by its row of the table. @param y one tensor per output, overwritten */
+export function forward(node: Node, x: readonly Tensor[], y: readonly Tensor[]): void {
+  if (isNetNode(node)) forwardNet(node, x, operand(y, 0));
+  else forwardTraining(node, x, y);
+}
+
+function forwardNet<K extends NetOpKind>(node: Node<K>, x: readonly Tensor[], y: Tensor): void {
+  const rule: ForwardRule<K> = forwardTable[node.kind as K];
   rule(node, x, y);
 }

@@ -18,7 +18,7 @@ function compileReference(graph: CheckedGraph, weights: Weights, options: Compil
       'reference engine: precision must be "f32" or "f64", found "bf16"; use engine "cpu".',
     );
   const wide = precision === 'f64';
-  const parameters = bindParameters(graph, weights);
+  const parameters = new Map(bindParameters(graph, weights));
   const keep = (tensor: Tensor): Tensor => (wide ? toFloat64(tensor) : tensor);
   const allocate = (shape: Shape): Tensor => {
     const size = elementCount(shape);
@@ -38,19 +38,33 @@ function compileReference(graph: CheckedGraph, weights: Weights, options: Compil
         return found;
       };
       graph.nodes.forEach((node, index) => {
-        const id = node.outputs[0];
-        if (id === undefined) return;
-        const output = allocate(valueAt(graph, id).shape);
-        forward(node, node.inputs.map(at), output);
-        tensors.set(id, output);
+        const outputs = node.outputs.map((id) => allocate(valueAt(graph, id).shape));
+        forward(node, node.inputs.map(at), outputs);
+        node.outputs.forEach((id, i) => {
+          const output = outputs[i];
+          if (output) tensors.set(id, output);
+        });
         for (const dead of lastUse[index] ?? []) tensors.delete(dead);
       });
+      const updated = graph.updates.map(({ parameter, value }) => [parameter, at(value)] as const);
+      for (const [parameter, tensor] of updated) parameters.set(parameter, copyOf(tensor));
       return Object.fromEntries(graph.outputs.map(({ name, value }) => [name, at(value)]));
     },
+    state: () =>
+      new Map(
+        graph.updates.flatMap(({ parameter }) => {
+          const tensor = parameters.get(parameter);
+          return tensor ? [[valueAt(graph, parameter).name, copyOf(tensor)] as const] : [];
+        }),
+      ),
     dispose: () => {
       disposed = true;
     },
   };
+}
+
+function copyOf({ shape, data }: Tensor): Tensor {
+  return { shape, data: data.slice() as Tensor['data'] };
 }
 
 /** For each node, the values that nothing needs after it. */
@@ -59,7 +73,7 @@ function lastUses(graph: CheckedGraph): readonly (readonly ValueId[])[] {
   graph.nodes.forEach((node, index) => {
     for (const id of [...node.inputs, ...node.outputs]) last.set(id, index);
   });
-  for (const { value } of graph.outputs) last.delete(value);
+  for (const { value } of [...graph.outputs, ...graph.updates]) last.delete(value);
   const dead: ValueId[][] = graph.nodes.map(() => []);
   for (const [id, index] of last) dead[index]?.push(id);
   return dead;

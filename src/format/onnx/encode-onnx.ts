@@ -1,7 +1,8 @@
 import { GraphError, UsageError, WeightsError } from '../../errors.ts';
 import { graphCost } from '../../graph/cost.ts';
-import { type CheckedGraph, type Node, type OpKind, type ValueId, valueAt } from '../../graph/graph.ts';
+import { type CheckedGraph, type NetOpKind, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import type { Net } from '../../graph/net.ts';
+import { isNetNode } from '../../graph/node-rules.ts';
 import { elementCount, formatShape, type Shape, sameShape } from '../../tensor/tensor.ts';
 import { baseOpset, floatTensor, irVersionOf, onnxNode, operatorRule } from './operators.ts';
 import { dataTypes, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from './schema.ts';
@@ -52,7 +53,13 @@ export function encodeOnnx(net: Net, options: OnnxOptions = {}): Uint8Array {
   checkWeights(net);
   const names = fileNames(graph, options);
   const front = normalizationFront(graph, names, options.normalization);
-  const body = graph.nodes.map((node) => operatorsOf(graph, node, names));
+  const body = graph.nodes.map((node) => {
+    if (isNetNode(node)) return operatorsOf(graph, node, names);
+    throw new GraphError(
+      `onnx: ${node.kind} "${node.name}" belongs to training; export the net's own graph, not a training step.`,
+      { node: node.name },
+    );
+  });
   const tail = graph.outputs
     .filter(({ name, value }) => names.value(value) !== name)
     .map(({ name, value }) => onnxNode('Identity', names.fresh(`${name}/copy`), [names.value(value)], name));
@@ -211,7 +218,7 @@ function normalizationFront(
   return { nodes, constants };
 }
 
-function operatorsOf<K extends OpKind>(graph: CheckedGraph, node: Node<K>, names: FileNames) {
+function operatorsOf<K extends NetOpKind>(graph: CheckedGraph, node: Node<K>, names: FileNames) {
   const rule = operatorRule<K>(node.kind);
   checkOperands(graph, node, rule.activations);
   return rule.write(node, {

@@ -1,7 +1,7 @@
 import { GraphError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import type { WindowGeometry } from '../../graph/geometry.ts';
-import type { Node, OpKind } from '../../graph/graph.ts';
+import type { NetOpKind, Node } from '../../graph/graph.ts';
 import { elementCount, type Shape } from '../../tensor/tensor.ts';
 import { dataTypes, type OnnxNode, type OnnxTensor, onnxAttributes } from './schema.ts';
 
@@ -30,7 +30,7 @@ export const baseOpset = 17;
 /** ONNX 1.14 introduced IR version 9 together with opset 19. */
 export const irVersionOf = (opset: number): number => (opset >= 19 ? 9 : 8);
 
-export interface OperatorRule<K extends OpKind> {
+export interface OperatorRule<K extends NetOpKind> {
   /** How many leading inputs are activations; those after them are parameters, whose layout is the op's own. */
   readonly activations: number;
   /** Activations are channels-first in the file: [N,C,…] wherever our graph has [N,…,C]. */
@@ -147,7 +147,7 @@ function writeResize({ name, attrs }: Node<'resizeBilinear'>, site: OperatorSite
 
 const all = Number.POSITIVE_INFINITY;
 
-export const operatorRules: { readonly [K in OpKind]: OperatorRule<K> } = {
+export const operatorRules: { readonly [K in NetOpKind]: OperatorRule<K> } = {
   conv2d: {
     activations: 1,
     write: (node, site) => {
@@ -179,7 +179,7 @@ export const operatorRules: { readonly [K in OpKind]: OperatorRule<K> } = {
   concat: { activations: all, write: single('Concat', { axis: 1 }) },
 };
 
-export function operatorRule<K extends OpKind>(kind: K): OperatorRule<K> {
+export function operatorRule<K extends NetOpKind>(kind: K): OperatorRule<K> {
   const rule: OperatorRule<K> = operatorRules[kind];
   return rule;
 }

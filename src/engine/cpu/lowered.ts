@@ -1,0 +1,67 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { EngineError } from '../../errors.ts';
+import type { ConvGeometry } from '../../graph/geometry.ts';
+import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import type { ElementwiseLink } from '../../kernel/elementwise.ts';
+import type { TaskPlan } from '../../kernel/plan.ts';
+import type { Shape, Tensor } from '../../tensor/tensor.ts';
+
+/** A link of an element-wise chain whose operand is still a value of the graph. */
+export type ChainLink =
+  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operand: ValueId }
+  | Extract<ElementwiseLink, { kind: 'affine' | 'activation' }>;
+
+/** One way to see an element-wise node: a function of `source`, everything else being operands. */
+export interface ChainView {
+  readonly source: ValueId;
+  readonly links: readonly ChainLink[];
+}
+
+/** What a node is to this engine. */
+export type Lowered =
+  | { readonly kind: 'alias'; readonly source: ValueId }
+  | { readonly kind: 'chain'; readonly views: readonly ChainView[] }
+  | {
+      readonly kind: 'convolution';
+      readonly source: ValueId;
+      readonly input: Shape;
+      readonly geometry: ConvGeometry;
+      readonly weight: Tensor;
+      readonly bias: Tensor | undefined;
+    }
+  | {
+      readonly kind: 'whole';
+      readonly sources: readonly ValueId[];
+      readonly plan: (target: VectorTarget) => TaskPlan;
+    };
+
+export interface LowerContext {
+  readonly graph: CheckedGraph;
+  readonly parameters: ReadonlyMap<ValueId, Tensor>;
+}
+
+export function input(node: Node, index = 0): ValueId {
+  const id = node.inputs[index];
+  if (id === undefined) throw new EngineError(`${node.kind} "${node.name}": has no input ${index}.`);
+  return id;
+}
+
+export function shapeOf(node: Node, { graph }: LowerContext, index = 0): Shape {
+  return valueAt(graph, input(node, index)).shape;
+}
+
+/** Operands that are packed or folded at compile time must be known then. */
+export function constant(node: Node, { graph, parameters }: LowerContext, index: number): Tensor {
+  const id = input(node, index);
+  const found = parameters.get(id);
+  if (found === undefined)
+    throw new EngineError(
+      `${node.kind} "${node.name}": engine cpu packs operand "${valueAt(graph, id).name}" when compiling, so it must be a parameter, not an input or a result.`,
+      { node: node.name, operand: valueAt(graph, id).name },
+    );
+  return found;
+}
+
+export function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
+  return { kind: 'whole', sources: node.inputs, plan };
+}
