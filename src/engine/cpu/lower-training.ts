@@ -1,16 +1,12 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
-import type { TrainingOpAttrs } from '../../graph/op-attrs.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
+import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
-type TrainingOpKind = keyof TrainingOpAttrs;
-type LowerRule<K extends TrainingOpKind> = (node: Node<K>, context: LowerContext) => Lowered;
-type LowerTable = { readonly [K in TrainingOpKind]: LowerRule<K> };
-
-const lowerTable: Partial<LowerTable> = {};
+const lowerTable: Partial<TrainingLowerRules> = {};
 
 export function lowerTraining<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {
-  const rule: LowerRule<K> | undefined = lowerTable[node.kind as K];
+  const rule: TrainingLowerRule<K> | undefined = lowerTable[node.kind as K];
   if (rule === undefined) throw new EngineError(`engine cpu: ${node.kind} "${node.name}" is unknown.`);
   return rule(node, context);
 }

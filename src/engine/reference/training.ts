@@ -1,16 +1,7 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
-import type { TrainingOpAttrs } from '../../graph/op-attrs.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-
-export type TrainingOpKind = keyof TrainingOpAttrs;
-/** Computes a node of training: reads `x`, overwrites every tensor of `y`. Arithmetic is f64 throughout. */
-export type TrainingRule<K extends TrainingOpKind> = (
-  node: Node<K>,
-  x: readonly Tensor[],
-  y: readonly Tensor[],
-) => void;
-export type TrainingRules<K extends TrainingOpKind = TrainingOpKind> = { readonly [P in K]: TrainingRule<P> };
+import type { TrainingOpKind, TrainingRule, TrainingRules } from './training-rules.ts';
 
 const trainingTable: Partial<TrainingRules> = {};
 
