@@ -2,7 +2,8 @@ import { convGeometry, formatGeometry, type Padding, type Pair } from '../../src
 import { convLayer } from '../../src/graph/layers.ts';
 import type { OpCase } from './op-case.ts';
 
-interface Convolution {
+/** One convolution's sizes. */
+export interface Convolution {
   readonly from: number;
   readonly to: number;
   readonly kernel: number | Pair;
@@ -139,6 +140,6 @@ const grouped: readonly Convolution[] = [
   { from: 16, to: 8, groups: 8, kernel: 3, batch: 2 },
 ];
 
-export const convolutionCases: readonly OpCase[] = [...pointwise, ...depthwise, ...dense, ...grouped].map(
-  convCase,
-);
+export const convolutions: readonly Convolution[] = [...pointwise, ...depthwise, ...dense, ...grouped];
+
+export const convolutionCases: readonly OpCase[] = convolutions.map(convCase);

@@ -1,9 +1,12 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
+import { convGradientRules } from './lower-conv-gradients.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
-const lowerTable: Partial<TrainingLowerRules> = {};
+const lowerTable: Partial<TrainingLowerRules> = {
+  ...convGradientRules,
+};
 
 export function lowerTraining<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {
   const rule: TrainingLowerRule<K> | undefined = lowerTable[node.kind as K];
