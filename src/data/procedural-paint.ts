@@ -1,0 +1,84 @@
+import type { Random } from '../tensor/random.ts';
+
+/** Painting with numbers: colours, noise and textures of procedural pictures. Channels are 0–1. */
+export type Colour = readonly [red: number, green: number, blue: number];
+
+/** Colour of a pixel; deterministic. */
+export type Texture = (x: number, y: number) => Colour;
+
+/** 32 well-mixed bits of a place. */
+export function hashAt(x: number, y: number, seed: number): number {
+  let h = (Math.imul(x, 0x27d4eb2f) ^ Math.imul(y, 0x165667b1) ^ seed) >>> 0;
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d);
+  h = Math.imul(h ^ (h >>> 12), 0x297a2d39);
+  return (h ^ (h >>> 15)) >>> 0;
+}
+
+/** Smooth noise in [0, 1): random values on a grid of the given spacing, blended. */
+export function valueNoise(x: number, y: number, spacing: number, seed: number): number {
+  const [gx, gy] = [Math.floor(x / spacing), Math.floor(y / spacing)];
+  const [fx, fy] = [x / spacing - gx, y / spacing - gy];
+  const [sx, sy] = [fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)];
+  const at = (ix: number, iy: number): number => hashAt(gx + ix, gy + iy, seed) / 2 ** 32;
+  const top = at(0, 0) + (at(1, 0) - at(0, 0)) * sx;
+  const bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * sx;
+  return top + (bottom - top) * sy;
+}
+
+export const mix = (a: number, b: number, share: number): number => a + (b - a) * share;
+
+export function mixColours(a: Colour, b: Colour, share: number): Colour {
+  return [mix(a[0], b[0], share), mix(a[1], b[1], share), mix(a[2], b[2], share)];
+}
+
+/** Hue in turns. */
+export function fromHsv(hue: number, saturation: number, value: number): Colour {
+  const channel = (shift: number): number => {
+    const k = (shift + 6 * hue) % 6;
+    return value * (1 - saturation * Math.max(0, Math.min(k, 4 - k, 1)));
+  };
+  return [channel(5), channel(3), channel(1)];
+}
+
+export const randomColour = (random: Random, saturation: number): Colour =>
+  fromHsv(random.uniform(), saturation * (0.3 + 0.7 * random.uniform()), 0.25 + 0.7 * random.uniform());
+
+export function colourDistance(a: Colour, b: Colour): number {
+  return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+const share = (inside: boolean): number => (inside ? 1 : 0);
+
+type Pattern = (u: number, v: number) => number;
+
+/** How much of the second colour, by turned coordinates in units of the pattern's period. */
+const patterns: readonly Pattern[] = [
+  () => 0,
+  (u) => share(u - Math.floor(u) < 0.5),
+  (u, v) => share((Math.floor(u) + Math.floor(v)) % 2 !== 0),
+  (u, v) => share(Math.hypot(u - Math.floor(u) - 0.5, v - Math.floor(v) - 0.5) < 0.3),
+];
+
+/**
+ * Two colours in a random pattern, unevenly mottled.
+ * @param period pixels after which the pattern repeats
+ * @param contrast 0–1: how much the pattern shows
+ */
+export function randomTexture(
+  random: Random,
+  a: Colour,
+  b: Colour,
+  period: number,
+  contrast: number,
+): Texture {
+  const pattern = patterns[random.integer(patterns.length)] ?? (() => 0);
+  const angle = Math.PI * random.uniform();
+  const [cos, sin] = [Math.cos(angle) / period, Math.sin(angle) / period];
+  const seed = random.integer(2 ** 32);
+  const spacing = period * (0.7 + random.uniform());
+  return (x, y) => {
+    const mottle = 0.65 * valueNoise(x, y, spacing, seed) + 0.35 * valueNoise(x, y, spacing / 3, seed + 1);
+    const second = contrast * pattern(cos * x + sin * y, cos * y - sin * x);
+    return mixColours(a, b, Math.min(1, 0.5 * mottle + second));
+  };
+}
