@@ -26,6 +26,7 @@ const layers = {
   report: ['errors.ts', 'tensor', 'image', 'metrics'],
   hub: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image'],
   task: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image', 'hub', 'engine/engine.ts'],
+  training: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image', 'engine/engine.ts'],
   platform: ['*'],
   cli: ['*'],
   'index.ts': ['*'],

@@ -1,0 +1,177 @@
+import * as v from 'valibot';
+import { UsageError } from '../errors.ts';
+import { averageSchema, phaseSchema, scheduleSchema } from './schedules.ts';
+
+const finite = v.pipe(v.number(), v.finite());
+const atLeast0 = v.pipe(finite, v.minValue(0));
+const positive = v.pipe(finite, v.gtValue(0));
+const share = v.pipe(atLeast0, v.maxValue(1));
+const below1 = v.pipe(atLeast0, v.ltValue(1));
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const range = v.strictTuple([positive, positive]);
+
+const optimizer = v.variant('kind', [
+  v.strictObject({ kind: v.literal('sgd'), momentum: below1, nesterov: v.boolean() }),
+  v.strictObject({ kind: v.literal('adamw'), beta1: below1, beta2: below1, eps: positive }),
+]);
+
+/** What is done to training pictures after decoding, in this order. Absent effects are null or 0. */
+const augment = v.strictObject({
+  /** Share of the picture's area and width/height of the crop that is resized to the phase's size. */
+  crop: v.strictObject({ area: range, ratio: range }),
+  /** Chance of a horizontal flip. */
+  flip: share,
+  /** Brightness, contrast and saturation each by a factor from 1 − x to 1 + x; hue by ±x of a turn. */
+  color: v.nullable(v.strictObject({ brightness: share, contrast: share, saturation: share, hue: share })),
+  /** timm's increasing policies; `level` of 10 is multiplied by the phase's strength. */
+  randAugment: v.nullable(v.strictObject({ count, level: atLeast0, deviation: atLeast0 })),
+  autoAugment: v.boolean(),
+  /** Chance of random erasing. */
+  erase: share,
+  /** Parameter of the Beta distribution of mixup and cutmix, 0 for none; with both, each is taken half the time. */
+  mixup: atLeast0,
+  cutmix: atLeast0,
+});
+
+export const recipeSchema = v.strictObject({
+  name: v.string(),
+  epochs: count,
+  /** Pictures of a step. */
+  batch: count,
+  /** Picture sizes and strengths of augmentation, by the epoch from which they hold; the first from 0. */
+  phases: v.pipe(v.array(phaseSchema), v.minLength(1)),
+  /** Pictures for validation: short side resized to `resize`, centre crop of `size`. */
+  evaluation: v.strictObject({ size: count, resize: count }),
+  optimizer,
+  /** Learning rate for `rateForBatch` pictures a step; it grows and shrinks in proportion to `batch`. */
+  rate: scheduleSchema,
+  rateForBatch: count,
+  decay: scheduleSchema,
+  /** Who decays beside the weights. */
+  decayed: v.strictObject({ norms: v.boolean(), biases: v.boolean() }),
+  /** Largest norm of all gradients together; null for no limit. */
+  clip: v.nullable(positive),
+  /** Batches whose gradients are averaged before a step. */
+  accumulate: count,
+  loss: v.strictObject({
+    kind: v.picklist(['crossEntropy', 'binaryCrossEntropy']),
+    smoothing: below1,
+  }),
+  /** With a teacher: share of its answers, softened by the temperature, in the targets. */
+  distill: v.nullable(v.strictObject({ share, temperature: positive })),
+  average: v.nullable(averageSchema),
+  augment,
+  /** Learning rates fall by this factor from layer to layer towards the stem; 1 for one rate. */
+  layerDecay: v.pipe(share, v.gtValue(0)),
+  /** What does not learn: `none`, `stem`, `stage1` … (everything up to it), `backbone` (all but the head). */
+  freeze: v.pipe(
+    v.string(),
+    v.regex(/^(none|stem|stage[1-9]|backbone)$/, 'expected none, stem, stage1 … or backbone'),
+  ),
+  /** Trains blocks as one convolution where that is cheaper; the numbers are the same but for rounding. */
+  mergeBranches: v.boolean(),
+  precision: v.picklist(['f32', 'bf16']),
+  seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** Everything that decides how a net learns, as plain JSON. */
+export type Recipe = DeepReadonly<v.InferOutput<typeof recipeSchema>>;
+
+/** @throws UsageError naming every key that is not as it should be */
+export function checkRecipe(value: unknown, where = 'recipe'): Recipe {
+  const result = v.safeParse(recipeSchema, value);
+  if (!result.success) {
+    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
+    throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
+  }
+  const recipe: Recipe = result.output;
+  const epochs = recipe.phases.map(({ epoch }) => epoch);
+  if (epochs[0] !== 0 || epochs.some((epoch, i) => i > 0 && epoch <= (epochs[i - 1] ?? 0)))
+    throw new UsageError(
+      `${where}: phases must start with epochs 0 < … in rising order, found ${epochs.join(', ')}.`,
+    );
+  return recipe;
+}
+
+/** Another number of epochs: phases, warm-up and steps of the rate move in proportion. */
+export function withEpochs(recipe: Recipe, epochs: number): Recipe {
+  const ratio = epochs / recipe.epochs;
+  const scale = (epoch: number): number => Math.round(epoch * ratio);
+  const schedule = (from: Recipe['rate']): Recipe['rate'] => ({
+    ...from,
+    warmUp:
+      from.warmUp.unit === 'epochs' ? { ...from.warmUp, length: scale(from.warmUp.length) } : from.warmUp,
+    decline:
+      from.decline.kind === 'step'
+        ? { ...from.decline, epochs: from.decline.epochs.map(scale) }
+        : from.decline,
+  });
+  const moved = recipe.phases.map((phase) => ({ ...phase, epoch: scale(phase.epoch) }));
+  // Of phases that fall on one epoch the last holds.
+  const phases = moved.filter((phase, i) => moved[i + 1]?.epoch !== phase.epoch);
+  return { ...recipe, epochs, phases, rate: schedule(recipe.rate), decay: schedule(recipe.decay) };
+}
+
+/** Another size of pictures; those of earlier phases, and the resize before a crop, keep their ratio to it. */
+export function withSize(recipe: Recipe, size: number): Recipe {
+  const ratio = size / (recipe.phases.at(-1)?.size ?? size);
+  const { evaluation } = recipe;
+  const cropped = Math.round((size * evaluation.resize) / evaluation.size);
+  return {
+    ...recipe,
+    phases: recipe.phases.map((phase, i, all) => ({
+      ...phase,
+      // The net halves pictures five times; sizes between are padded for nothing.
+      size: i === all.length - 1 ? size : Math.max(32, Math.round((phase.size * ratio) / 32) * 32),
+    })),
+    evaluation: { size, resize: cropped },
+  };
+}
+
+/**
+ * Replaces values by their dotted keys: `rate.base=0.2`, `phases.0.size=96`, `average=null`. A value is JSON, or a
+ * text as it is.
+ * @throws UsageError for a key that a recipe does not have, and for a value of another kind
+ */
+export function withOverrides(recipe: Recipe, overrides: readonly string[]): Recipe {
+  let value: unknown = recipe;
+  for (const override of overrides) {
+    const match = /^([^=]+)=(.*)$/s.exec(override);
+    if (!match) throw new UsageError(`--set ${override}: expected key=value, such as rate.base=0.2.`);
+    const [, key = '', text = ''] = match;
+    value = replaced(value, key.trim().split('.'), parsed(text), key.trim());
+  }
+  return checkRecipe(value, `--set ${overrides.join(' --set ')}`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function replaced(value: unknown, path: readonly string[], next: unknown, key: string): unknown {
+  const [head, ...rest] = path;
+  if (head === undefined) return next;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, head)) {
+    const known = typeof value === 'object' && value !== null ? Object.keys(value).join(', ') : 'nothing';
+    throw new UsageError(`--set ${key}: there is no "${head}"; here there is ${known}.`, { key });
+  }
+  const entries = Object.entries(value).map(([name, item]) => [
+    name,
+    name === head ? replaced(item, rest, next, key) : item,
+  ]);
+  return Array.isArray(value) ? entries.map(([, item]) => item) : Object.fromEntries(entries);
+}
+
+/** Learning rate's schedule for the recipe's own batch. */
+export function rateSchedule({ rate, batch, accumulate, rateForBatch }: Recipe): Recipe['rate'] {
+  const factor = (batch * accumulate) / rateForBatch;
+  const { decline } = rate;
+  const final = 'final' in decline ? { ...decline, final: decline.final * factor } : decline;
+  return { ...rate, base: rate.base * factor, decline: final };
+}
