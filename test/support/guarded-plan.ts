@@ -41,6 +41,36 @@ export function runGuarded(
   return result;
 }
 
+/** The same for a plan of several outputs, none of which overwrites an input. */
+export function runGuardedOutputs(
+  test: TestMachine,
+  plan: TaskPlan,
+  inputs: readonly Float32Array[],
+  outputLengths: readonly number[],
+): readonly Float32Array[] {
+  const all: GuardedFloats[] = [];
+  const guarded = (length: number): GuardedFloats => {
+    const floats = guardedFloats(test, length);
+    all.push(floats);
+    return floats;
+  };
+  const given = inputs.map((input) => guarded(input.length));
+  for (const [i, { floats }] of given.entries()) floats.set(inputs[i] ?? []);
+  const outputs = outputLengths.map(guarded);
+  const [output = guarded(0).area, ...others] = outputs.map(({ area }) => area);
+  const buffers = { inputs: given.map(({ area }) => area), output, others };
+  const loaded = loadPlan(test.machine, plan, buffers, (bytes) => guarded(bytes / 4).area);
+  loaded.run();
+  loaded.run();
+  const results = outputs.map(({ floats }) => floats.slice());
+  for (const each of all) each.check(test.name);
+  for (const [i, { floats }] of given.entries())
+    assert.deepEqual(floats, inputs[i], `${test.name}: input ${i} was changed`);
+  loaded.free();
+  for (const each of all) each.free();
+  return results;
+}
+
 /** f32, or bf16 as its bits. */
 export type Numbers = Float32Array | Uint16Array;
 

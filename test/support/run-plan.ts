@@ -12,6 +12,8 @@ export interface Area {
 export interface TaskBuffers {
   readonly inputs: readonly Area[];
   readonly output: Area;
+  /** `output1`, `output2`, … */
+  readonly others?: readonly Area[];
 }
 
 export interface RunnablePlan {
@@ -53,14 +55,13 @@ export function loadPlan(
   scratch.view.fill(0xff); // NaN in any type: nothing may count on what scratch memory holds
   const slotValue = (slot: Slot): number => {
     if (typeof slot === 'number') return slot;
-    const base =
-      slot.buffer === 'output'
-        ? buffers.output
-        : slot.buffer === 'scratch'
-          ? scratch
-          : slot.buffer.startsWith('input')
-            ? buffers.inputs[Number(slot.buffer.slice(5))]
-            : constants[Number(slot.buffer.slice(8))];
+    const base = slot.buffer.startsWith('output')
+      ? [buffers.output, ...(buffers.others ?? [])][Number(slot.buffer.slice(6))]
+      : slot.buffer === 'scratch'
+        ? scratch
+        : slot.buffer.startsWith('input')
+          ? buffers.inputs[Number(slot.buffer.slice(5))]
+          : constants[Number(slot.buffer.slice(8))];
     if (base === undefined) throw new RangeError(`plan: there is no buffer ${slot.buffer}`);
     return base.address + slot.offset;
   };

@@ -1,11 +1,12 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
-import type { LowerContext, Lowered } from './lowered.ts';
+import { input, type LowerContext, type Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
 const lowerTable: Partial<TrainingLowerRules> = {
   ...convGradientRules,
+  reshape: (node) => ({ kind: 'alias', source: input(node) }),
 };
 
 export function lowerTraining<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {

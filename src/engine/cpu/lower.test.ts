@@ -7,8 +7,9 @@ import type { ValueId } from '../../graph/graph.ts';
 import { activationLayer, batchNormLayer, convLayer, linearLayer } from '../../graph/layers.ts';
 import { initialWeights } from '../../model/initialize.ts';
 import { bindParameters } from '../bind.ts';
-import { lower, type Program } from './lower.ts';
+import { lower } from './lower.ts';
 import { place } from './placement.ts';
+import type { Program } from './program.ts';
 
 const target: VectorTarget = {
   name: 'wasm',
@@ -101,7 +102,7 @@ describe('what is folded into what', () => {
 describe('memory', () => {
   const offsetOf = ({ program, placement }: Lowering, name: string): number => {
     const task = program.tasks.find((each) => each.name === name) ?? assert.fail(name);
-    return placement.values.get(task.output) ?? assert.fail(name);
+    return placement.values.get(task.outputs[0] ?? assert.fail(name)) ?? assert.fail(name);
   };
 
   test('element-wise tasks overwrite what nothing needs any more', () => {

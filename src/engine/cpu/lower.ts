@@ -1,6 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
-import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import { ops as opTable } from '../../graph/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
 import { planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
@@ -9,32 +10,13 @@ import type { PixelStorage } from '../../kernel/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { lowerNode } from './lower-rules.ts';
 import type { ChainLink, ChainView, Lowered } from './lowered.ts';
+import type { Program, Task } from './program.ts';
 import { type Body, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
+import { planUpdates } from './updates.ts';
 
 /** What factors of matrix products are; all else is f32. */
 export type StoragePrecision = 'f32' | Bf16Precision;
-
-/** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
-export interface Task {
-  /** Its last node's. */
-  readonly name: string;
-  readonly ops: string;
-  readonly inputs: readonly ValueId[];
-  readonly output: ValueId;
-  readonly plan: TaskPlan;
-  /** Which inputs the output may overwrite, if nothing needs them afterwards. */
-  readonly inPlace: readonly number[];
-}
-
-export interface Program {
-  /** In running order. */
-  readonly tasks: readonly Task[];
-  /** The value whose memory a value shares: itself, or what it is another view of. */
-  readonly storage: (value: ValueId) => ValueId;
-  /** What a value's memory holds. */
-  readonly typeOf: (value: ValueId) => PixelStorage;
-}
 
 /**
  * Graph → tasks. What is exact and free is folded: an activation, and a sum with one other value, into the
@@ -48,17 +30,19 @@ export function lower(
   target: VectorTarget,
   precision: StoragePrecision = 'f32',
 ): Program {
-  const lowered = graph.nodes.map((node) => lowerNode(node, { graph, parameters }));
+  const constants = new Map(parameters);
+  for (const { parameter } of graph.updates) constants.delete(parameter);
+  const lowered = graph.nodes.map((node) => lowerNode(node, { graph, constants }));
   const storage = aliases(graph, lowered);
   const uses = countUses(graph, lowered, storage);
   /** Groups in running order, by the value they give. */
   const groups = new Map<ValueId, Group>();
   graph.nodes.forEach((node, i) => {
-    const [output, how] = [node.outputs[0], lowered[i]];
+    const [[output, ...others], how] = [node.outputs, lowered[i]];
     if (output === undefined || how === undefined || how.kind === 'alias') return;
     const shape = valueAt(graph, output).shape;
     if (how.kind !== 'chain') {
-      groups.set(output, { body: how, links: [], nodes: [node], shape, output });
+      groups.set(output, { body: how, links: [], nodes: [node], shape, output, others });
       return;
     }
     const fits = (view: ChainView): Group | undefined => {
@@ -83,14 +67,16 @@ export function lower(
     const [own] = how.views;
     if (own === undefined) return;
     const body: Body = { kind: 'chain', source: own.source };
-    groups.set(output, { body, links: own.links, nodes: [node], shape, output });
+    groups.set(output, { body, links: own.links, nodes: [node], shape, output, others });
   });
   const all = [...groups.values()];
   const types =
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
   const context: TaskContext = { target, storage, precision, typeOf };
-  return { tasks: all.map((group) => makeTask(group, context)), storage, typeOf };
+  const tasks = all.map((group) => makeTask(group, context));
+  const updates = planUpdates(graph, tasks, storage, target);
+  return { tasks: [...tasks, ...updates.tasks], storage, typeOf, homes: updates.homes };
 }
 
 function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {
@@ -116,7 +102,7 @@ function countUses(
   graph.nodes.forEach((node, i) => {
     if (lowered[i]?.kind !== 'alias') node.inputs.forEach(use);
   });
-  for (const { value } of graph.outputs) use(value);
+  for (const { value } of [...graph.outputs, ...graph.updates]) use(value);
   return uses;
 }
 
@@ -136,16 +122,16 @@ interface TaskContext {
 }
 
 function makeTask(group: Group, { target, storage, precision, typeOf }: TaskContext): Task {
-  const { nodes, output } = group;
+  const { nodes, output, others } = group;
   const name = nodes.at(-1)?.name ?? '';
   const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
   const operands = group.links.flatMap((link) => ('operand' in link ? [link.operand] : []));
-  const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: readonly number[]): Task => {
+  const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: Task['inPlace']): Task => {
     const inputs = sources.map(storage);
-    return { name, ops, inputs, output, plan: planOf(ops, name, plan), inPlace };
+    return { name, ops, inputs, outputs: [output, ...others], plan: planOf(ops, name, plan), inPlace };
   };
   const { body } = group;
-  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), []);
+  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), wholeInPlace(nodes));
   const result = typeOf(output);
   if (body.kind === 'convolution') {
     const task = convTask(body, group.links);
@@ -157,7 +143,14 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
   }
   const links = numbered(group.links);
   const task = { shape: group.shape, links, output: result === 'f32' ? 'f32' : 'bf16' } as const;
-  return make([body.source, ...operands], () => planElementwise(target, task), elementwiseInPlace(links));
+  return make([body.source, ...operands], () => planElementwise(target, task), [elementwiseInPlace(links)]);
+}
+
+/** @see whole */
+function wholeInPlace([node]: readonly Node[]): Task['inPlace'] {
+  if (node === undefined) return [];
+  const { elementwise, inPlaceSafe } = opTable[node.kind];
+  return elementwise && inPlaceSafe ? node.outputs.map(() => node.inputs.map((_, i) => i)) : [];
 }
 
 /** Operands become the task's inputs 1, 2, … */

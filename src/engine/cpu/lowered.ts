@@ -37,7 +37,8 @@ export type Lowered =
 
 export interface LowerContext {
   readonly graph: CheckedGraph;
-  readonly parameters: ReadonlyMap<ValueId, Tensor>;
+  /** Those that no run changes: they may be packed and folded. */
+  readonly constants: ReadonlyMap<ValueId, Tensor>;
 }
 
 export function input(node: Node, index = 0): ValueId {
@@ -51,17 +52,22 @@ export function shapeOf(node: Node, { graph }: LowerContext, index = 0): Shape {
 }
 
 /** Operands that are packed or folded at compile time must be known then. */
-export function constant(node: Node, { graph, parameters }: LowerContext, index: number): Tensor {
+export function constant(node: Node, { graph, constants }: LowerContext, index: number): Tensor {
   const id = input(node, index);
-  const found = parameters.get(id);
+  const found = constants.get(id);
   if (found === undefined)
     throw new EngineError(
-      `${node.kind} "${node.name}": engine cpu packs operand "${valueAt(graph, id).name}" when compiling, so it must be a parameter, not an input or a result.`,
+      `${node.kind} "${node.name}": engine cpu packs operand "${valueAt(graph, id).name}" when compiling, so it must be a parameter that no run changes, not an input or a result.`,
       { node: node.name, operand: valueAt(graph, id).name },
     );
   return found;
 }
 
+/**
+ * A node as a task of its own: buffers `input0`, `input1`, … and `output`, `output1`, … are its values in order.
+ * The results of an op that the table calls elementwise and inPlaceSafe may lie where an input of their shape lies,
+ * so at any element its plan reads all inputs before it writes any output, and reads them only once.
+ */
 export function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
   return { kind: 'whole', sources: node.inputs, plan };
 }

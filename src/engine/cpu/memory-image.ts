@@ -5,8 +5,8 @@ import type { ValueId } from '../../graph/graph.ts';
 import { type BufferName, type Slot, type Tile, type TileStep, writeConstant } from '../../kernel/plan.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
-import type { Program, Task } from './lower.ts';
 import type { Placement } from './placement.ts';
+import type { Program, Task } from './program.ts';
 
 /**
  * All memory of a session in one piece, written once:
@@ -45,7 +45,11 @@ export function layOutImage(
   const stepsAt = take(steps.length * STEP_BYTES);
   const records = take(steps.reduce((sum, step) => sum + step.length * strideOf(step), 0));
   const constants = program.tasks.map(({ plan }) => plan.constants.map(({ length }) => take(length)));
-  const read = new Set([...program.tasks.flatMap(({ inputs }) => inputs), ...outputs.map(program.storage)]);
+  const read = new Set([
+    ...program.tasks.flatMap((task) => [...task.inputs, ...task.outputs]),
+    ...program.homes.values(),
+    ...outputs.map(program.storage),
+  ]);
   const places = new Map<ValueId, number>();
   for (const [value, { data }] of parameters) if (read.has(value)) places.set(value, take(data.length * 4));
   const arena = take(placement.bytes);
@@ -92,7 +96,7 @@ export function writeImage(memory: MachineMemory, parts: ImageParts): readonly n
   const { program, placement, layout, parameters, numbering } = parts;
   writeConstants(memory, parts);
   const at = (value: ValueId): number => {
-    const constant = layout.parameters.get(value);
+    const constant = layout.parameters.get(program.homes.get(value) ?? value);
     const offset = constant ?? layout.arena + (placement.values.get(value) ?? Number.NaN);
     if (Number.isNaN(offset)) throw new EngineError(`engine cpu: value #${value} has no memory.`);
     return offset;
@@ -130,7 +134,7 @@ function addressing(
   at: (value: ValueId) => number,
 ): (buffer: BufferName) => number {
   const known = new Map<string, number>([
-    ['output', at(task.output)],
+    ...task.outputs.map((value, i): [string, number] => [i === 0 ? 'output' : `output${i}`, at(value)]),
     ['scratch', layout.arena + (placement.scratch[index] ?? 0)],
     ...task.inputs.map((value, i): [string, number] => [`input${i}`, at(value)]),
     ...(layout.constants[index] ?? []).map((offset, i): [string, number] => [`constant${i}`, offset]),

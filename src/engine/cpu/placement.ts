@@ -2,7 +2,7 @@ import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
 import { pixelBytes } from '../../kernel/storage.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { type Arena, type Lifetime, layOut } from './arena.ts';
-import type { Program } from './lower.ts';
+import type { Program } from './program.ts';
 
 /** Where tensors between tasks live. */
 export interface Placement {
@@ -15,15 +15,18 @@ export interface Placement {
 
 /** Memory that several values use one after the other, each overwriting the one before. */
 interface Buffer {
-  readonly values: readonly ValueId[];
+  readonly values: ValueId[];
   readonly bytes: number;
   readonly first: number;
-  readonly last: number;
+  last: number;
+  /** The task that wrote it last. */
+  writer: number;
 }
 
 /**
  * Liveness of values and scratch memory → one arena. Inputs live from before the first task, outputs to after
- * the last; a task writes over an input that nothing needs afterwards, where it may.
+ * the last; a task writes over an input that nothing needs afterwards, where it may. Values with a home are no part of
+ * it.
  * @param parameters read as tensors; they live among the constants and are never overwritten
  */
 export function place(
@@ -36,21 +39,27 @@ export function place(
   const bytesOf = (value: ValueId): number =>
     pixelBytes(program.typeOf(value), elementCount(valueAt(graph, value).shape));
   for (const value of graph.inputs)
-    buffers.set(value, { values: [value], bytes: bytesOf(value), first: -1, last: last.get(value) ?? -1 });
-  program.tasks.forEach(({ inputs, output, inPlace }, index) => {
-    const bytes = bytesOf(output);
-    const end = last.get(output) ?? index;
-    const reusable = inPlace
-      .map((i) => inputs[i])
-      .find((value) => {
-        const buffer = value === undefined || parameters.has(value) ? undefined : buffers.get(value);
-        return buffer?.last === index && buffer.bytes === bytes;
-      });
-    const old = reusable === undefined ? undefined : buffers.get(reusable);
-    const buffer = old
-      ? { ...old, values: [...old.values, output], last: end }
-      : { values: [output], bytes, first: index, last: end };
-    for (const value of buffer.values) buffers.set(value, buffer);
+    buffers.set(value, {
+      values: [value],
+      bytes: bytesOf(value),
+      first: -1,
+      last: last.get(value) ?? -1,
+      writer: -1,
+    });
+  program.tasks.forEach(({ inputs, outputs, inPlace }, index) => {
+    outputs.forEach((output, o) => {
+      if (parameters.has(output) || program.homes.has(output)) return;
+      const bytes = bytesOf(output);
+      const end = last.get(output) ?? index;
+      const reusable = inPlace[o]
+        ?.flatMap((i) => buffers.get(inputs[i] ?? output) ?? [])
+        .find((each) => each.last === index && each.bytes === bytes && each.writer !== index);
+      const buffer = reusable ?? { values: [], bytes, first: index, last: end, writer: index };
+      buffer.values.push(output);
+      buffer.last = end;
+      buffer.writer = index;
+      buffers.set(output, buffer);
+    });
   });
   const whole = [...new Set(buffers.values())];
   const scratch = program.tasks.map(
@@ -67,8 +76,8 @@ export function place(
 /** The last task that reads each value; past the end for outputs. */
 function lastUses(graph: CheckedGraph, { tasks, storage }: Program): ReadonlyMap<ValueId, number> {
   const last = new Map<ValueId, number>();
-  tasks.forEach(({ inputs, output }, index) => {
-    last.set(output, index);
+  tasks.forEach(({ inputs, outputs }, index) => {
+    for (const value of outputs) last.set(value, index);
     for (const value of inputs) last.set(value, index);
   });
   for (const { value } of graph.outputs) last.set(storage(value), tasks.length);

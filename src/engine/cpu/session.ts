@@ -4,7 +4,6 @@ import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
-import type { Program } from './lower.ts';
 import type { MachineProvider } from './machine-provider.ts';
 import {
   emitKernels,
@@ -15,6 +14,7 @@ import {
   writeSlot,
 } from './memory-image.ts';
 import { type Placement, place } from './placement.ts';
+import type { Program } from './program.ts';
 import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-ports.ts';
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
@@ -44,7 +44,9 @@ interface Held {
 export function createSession(parts: SessionParts): Session {
   const { graph, parameters, program, provider } = parts;
   const placement = place(graph, program, parameters);
-  const outputs = graph.outputs.map(({ value }) => value);
+  const outputs = [...graph.outputs, ...graph.updates.map(({ parameter }) => ({ value: parameter }))].map(
+    ({ value }) => value,
+  );
   const layout = layOutImage(program, placement, parameters, outputs);
   if (layout.bytes > provider.maximumBytes)
     throw new EngineError(
@@ -110,18 +112,23 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
   let disposed = false;
   const runSync = (inputs: NamedTensors, outputs?: NamedTensors): NamedTensors => {
     if (disposed) throw new EngineError(`engine cpu: graph "${graph.name}" was disposed; compile it again.`);
-    checkOutputs(graph.name, ports.outputs, outputs);
+    checkOutputs(graph.name, [...ports.outputs, ...ports.before], outputs);
     copyIn(graph.name, ports.inputs, inputs);
+    const before = copyOut(ports.before, outputs);
     if (parts.profile) runner.timed(taskMs);
     else runner.all();
     runs++;
-    return copyOut(ports.outputs, outputs);
+    return { ...before, ...copyOut(ports.outputs, outputs) };
   };
   const flops = program.tasks.reduce((sum, { plan }) => sum + plan.flops, 0);
   return {
     run: async (inputs, outputs) => runSync(inputs, outputs),
     runSync,
-    state: () => new Map(),
+    state: () => {
+      if (disposed)
+        throw new EngineError(`engine cpu: graph "${graph.name}" was disposed; its state is gone.`);
+      return new Map(ports.state.map(({ name, shape, values }) => [name, { shape, data: values.slice() }]));
+    },
     profile: () =>
       taskMs.map((milliseconds, i): TaskProfile => {
         const task = program.tasks[i];
@@ -149,14 +156,23 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
   };
 }
 
+interface Ports {
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Outputs that are parameters which a run changes: what they held before it is asked for. */
+  readonly before: readonly Port[];
+  /** The parameters that a run changes. */
+  readonly state: readonly Port[];
+}
+
 function portsOf(
   { graph, program }: SessionParts,
   memory: MachineMemory,
   { layout, placement }: Ready,
-): { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] } {
+): Ports {
   const port = (name: string, value: ValueId): Port => {
     const { shape } = valueAt(graph, value);
-    const stored = program.storage(value);
+    const stored = program.homes.get(program.storage(value)) ?? program.storage(value);
     const inArena = placement.values.get(stored);
     const offset =
       layout.parameters.get(stored) ?? (inArena === undefined ? undefined : layout.arena + inArena);
@@ -166,9 +182,14 @@ function portsOf(
       );
     return makePort(memory, name, shape, offset, elementCount(shape));
   };
+  const updated = new Set(graph.updates.map(({ parameter }) => parameter));
+  const isUpdated = ({ value }: { readonly value: ValueId }): boolean => updated.has(program.storage(value));
+  const named = (value: ValueId): Port => port(valueAt(graph, value).name, value);
   return {
-    inputs: graph.inputs.map((value) => port(valueAt(graph, value).name, value)),
-    outputs: graph.outputs.map(({ name, value }) => port(name, value)),
+    inputs: graph.inputs.map(named),
+    outputs: graph.outputs.filter((each) => !isUpdated(each)).map(({ name, value }) => port(name, value)),
+    before: graph.outputs.filter(isUpdated).map(({ name, value }) => port(name, value)),
+    state: [...updated].map(named),
   };
 }
 

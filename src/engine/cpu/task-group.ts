@@ -17,6 +17,8 @@ export interface Group {
   /** Shape of the result, which links keep. */
   readonly shape: Shape;
   readonly output: ValueId;
+  /** Results after the first, of a node that has several. */
+  readonly others: readonly ValueId[];
 }
 
 export function convTask(

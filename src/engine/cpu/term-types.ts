@@ -22,7 +22,7 @@ export function termTypes(
     const known = wanted.get(storage(value));
     wanted.set(storage(value), known === undefined || known === terms ? terms : 0);
   };
-  for (const { value } of graph.outputs) read(value, 0);
+  for (const { value } of [...graph.outputs, ...graph.updates]) read(value, 0);
   for (const { body, links } of groups) {
     for (const link of links) if ('operand' in link) read(link.operand, 0);
     if (body.kind === 'whole') for (const source of body.sources) read(source, 0);

@@ -1,0 +1,106 @@
+/** Graphs that renew their parameters: the CPU engine's runs and states against the reference engine's. */
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
+import { type GraphBuilder, graphBuilder } from '../src/graph/builder.ts';
+import { type CheckedGraph, valueAt } from '../src/graph/graph.ts';
+import { createRandom } from '../src/tensor/random.ts';
+import { elementCount, maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
+import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+
+after(() => pool.dispose());
+
+const shape = [2, 3, 3, 5];
+
+/** Each a way in which an old and a new value can depend on each other. */
+const graphs: { readonly [name: string]: (b: GraphBuilder) => void } = {
+  'a value takes its parameter’s place': (b) => {
+    const [x, p] = [b.input('x', shape), b.parameter('p', shape, 'state')];
+    const next = b.node('sum', 'next', {}, [p, x]);
+    b.update(p, next);
+    b.output('y', next);
+  },
+  'the old value is needed later': (b) => {
+    const [x, p] = [b.input('x', shape), b.parameter('p', shape, 'state')];
+    const next = b.node('sum', 'next', {}, [x, p]);
+    b.update(p, next);
+    b.output('y', b.node('multiply', 'm', {}, [b.node('softmax', 's', {}, [next]), p]));
+  },
+  'parameters change places, and one is an output': (b) => {
+    const [x, p, q] = [
+      b.input('x', shape),
+      b.parameter('p', shape, 'state'),
+      b.parameter('q', shape, 'state'),
+    ];
+    b.update(p, q);
+    b.update(q, p);
+    b.output('p', p);
+    b.output('y', b.node('sum', 'y', {}, [x, p]));
+  },
+  'an input, a view of it, and one value for two parameters': (b) => {
+    const x = b.input('x', shape);
+    const [p, q] = [b.parameter('p', shape, 'state'), b.parameter('q', [2, 45], 'state')];
+    const [r, s] = [b.parameter('r', shape, 'state'), b.parameter('s', shape, 'state')];
+    const next = b.node('activation', 'next', { fn: 'sigmoid' }, [b.node('sum', 'sum', {}, [r, x])]);
+    b.update(p, x);
+    b.update(q, b.node('flatten', 'flat', {}, [x]));
+    b.update(r, next);
+    b.update(s, next);
+    b.output('y', b.node('softmax', 'soft', {}, [next]));
+  },
+  'a parameter that stays as it is, and a task that cannot write over what it reads': (b) => {
+    const [x, p, q] = [
+      b.input('x', shape),
+      b.parameter('p', shape, 'state'),
+      b.parameter('q', shape, 'state'),
+    ];
+    b.update(p, p);
+    b.update(q, b.node('softmax', 'next', {}, [b.node('sum', 'sum', {}, [q, x])]));
+    b.update(b.parameter('r', shape, 'state'), b.node('softmax', 'other', {}, [p]));
+    b.output('y', b.node('sum', 'y', {}, [p, q]));
+  },
+};
+
+function build(name: string, make: (b: GraphBuilder) => void): CheckedGraph {
+  const b = graphBuilder(name);
+  make(b);
+  return b.finish();
+}
+
+const random = createRandom(5);
+const normal = (dims: readonly number[]): Tensor => ({
+  shape: dims,
+  data: Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
+});
+
+for (const target of targets)
+  for (const threads of [1, 2])
+    describe(`updates on ${target}, threads ${threads}`, { skip: skipTarget(target) }, () => {
+      for (const [name, make] of Object.entries(graphs))
+        test(name, async () => {
+          const graph = build(name, make);
+          const weights = new Map(
+            graph.parameters.map(({ value }) => [
+              valueAt(graph, value).name,
+              normal(valueAt(graph, value).shape),
+            ]),
+          );
+          const reference = await referenceEngine.compile(graph, weights);
+          const session = await engine.compile(graph, weights, { target, threads });
+          for (let step = 0; step < 3; step++) {
+            const inputs = { x: normal(shape) };
+            const [want, got] = [await reference.run(inputs), await session.run(inputs)];
+            for (const each of graph.outputs) close(got[each.name], want[each.name], each.name);
+            const [state, expected] = [session.state(), reference.state()];
+            assert.deepEqual([...state.keys()], [...expected.keys()]);
+            for (const [key, tensor] of expected) close(state.get(key), tensor, key);
+          }
+          session.dispose();
+          assert.throws(() => session.state(), /disposed/);
+        });
+    });
+
+function close(found: Tensor | undefined, wanted: Tensor | undefined, name: string): void {
+  assert.deepEqual(found?.shape, wanted?.shape);
+  assert.ok(maxDifference(found ?? zeros([0]), wanted ?? zeros([0])).absolute < 1e-5, name);
+}
