@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'image' // a picture that cannot be decoded or used
   | 'hub' // a model name, download or cache problem
   | 'engine' // an engine or device that cannot do what was asked
+  | 'data' // a dataset or its annotations
   | 'usage'; // wrong arguments or options
 
 export class MobileOneError extends Error {
@@ -69,5 +70,11 @@ export class EngineError extends MobileOneError {
 export class UsageError extends MobileOneError {
   constructor(message: string, details?: Details, options?: ErrorOptions) {
     super('usage', message, details, options);
+  }
+}
+/** Datasets and annotations: what is in them, not how it is coded. */
+export class DataError extends MobileOneError {
+  constructor(message: string, details?: Details, options?: ErrorOptions) {
+    super('data', message, details, options);
   }
 }
