@@ -78,6 +78,13 @@ export function isCentred(geometry: WindowGeometry): boolean {
   return top === bottom && left === right && top * 2 === vertical && left * 2 === horizontal;
 }
 
+/** The tap, counted row by row, that reads what a 1×1 kernel of the same stride reads, if there is one. */
+export function centreTap(geometry: WindowGeometry): number | undefined {
+  const [height, width] = geometry.kernel;
+  if (!isCentred(geometry) || height % 2 === 0 || width % 2 === 0) return undefined;
+  return ((height - 1) / 2) * width + (width - 1) / 2;
+}
+
 /** The 1×1 branch beside a k×k one: same stride and groups, nothing to pad or dilate. Needs a centred geometry. */
 export function pointGeometry(geometry: ConvGeometry): ConvGeometry {
   return convGeometry({ kernel: 1, stride: geometry.stride, padding: 0, groups: geometry.groups });

@@ -84,7 +84,7 @@ export interface TrainingOpAttrs {
    * zeros. x [N,H,W,C] → mean [groups, P], covariance [groups, P, P] (biased), P = C/groups·kH·kW in OIHW's order.
    */
   patchMoments: { readonly geometry: ConvGeometry };
-  /** x, mean, dmean, dcovariance → dx [N,H,W,C] */
+  /** x, mean, dmean, dcovariance (symmetric) → dx [N,H,W,C] */
   patchMomentsGrad: { readonly geometry: ConvGeometry };
   /**
    * Branches conv → batch norm as one convolution, exactly as if each had measured its batch: mean, covariance (of

@@ -1,5 +1,5 @@
 import { elementCount, formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
-import { type ConvGeometry, formatGeometry, isCentred, isUnitStride, windowOutputSize } from './geometry.ts';
+import { type ConvGeometry, centreTap, formatGeometry, isUnitStride, windowOutputSize } from './geometry.ts';
 import { convShapes, equalShapes, keepShape, poolShapes, resizeShapes } from './net-ops.ts';
 import type { TrainingOpAttrs } from './op-attrs.ts';
 import { checkVector, fail, first, nhwc, type OpDefinition, plain, pointwise } from './op-definition.ts';
@@ -125,7 +125,8 @@ function checkMerge(attrs: TrainingOpAttrs['mergeBranches'], inputs: Shapes, wei
   }
   if (skip && (!isUnitStride(geometry) || (weight[1] ?? 0) * geometry.groups !== weight[0]))
     fail('a skip needs stride 1 and as many channels out as in');
-  if (!isCentred(geometry)) fail('branches need padding = dilation·(kernel − 1)/2');
+  if (centreTap(geometry) === undefined)
+    fail('branches need an odd kernel and padding = dilation·(kernel − 1)/2');
 }
 
 /** The full kernel's shape: at least one weight must have it. */

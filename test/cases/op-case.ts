@@ -21,6 +21,8 @@ export interface OpCase {
   readonly reduction: number;
   /** Input values where the derivative jumps, or `ties` where it jumps when two inputs are equal. */
   readonly kinks: readonly number[] | 'ties';
+  /** Makes what was drawn fit together, where that asks for more than shapes: a covariance is symmetric. */
+  readonly fit?: (values: CaseValues) => CaseValues;
 }
 
 export const caseOutput = 'out';
@@ -65,7 +67,7 @@ export function caseValues(c: OpCase, graph: CheckedGraph, seed = 1): CaseValues
     const data = Float32Array.from({ length: elementCount(shape) }, () => draws[role](random));
     weights.set(name, { shape, data });
   }
-  return { inputs, weights };
+  return c.fit?.({ inputs, weights }) ?? { inputs, weights };
 }
 
 function awayFrom(kinks: readonly number[], shape: Shape, random: Random): Tensor {

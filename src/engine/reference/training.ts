@@ -2,10 +2,12 @@ import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convGradientRules } from './conv-gradients.ts';
+import { mergeRules } from './merge.ts';
 import type { TrainingOpKind, TrainingRule, TrainingRules } from './training-rules.ts';
 
 const trainingTable: Partial<TrainingRules> = {
   ...convGradientRules,
+  ...mergeRules,
 };
 
 export function forwardTraining<K extends TrainingOpKind>(
