@@ -8,7 +8,6 @@ export type ErrorCode =
   | 'format' // bytes that are not what they claim to be
   | 'weights' // a checkpoint that does not fit the net
   | 'image' // a picture that cannot be decoded or used
-  | 'data' // a set of pictures that cannot be learned from
   | 'hub' // a model name, download or cache problem
   | 'engine' // an engine or device that cannot do what was asked
   | 'data' // a dataset or its annotations
@@ -56,11 +55,6 @@ export class WeightsError extends MobileOneError {
 export class ImageError extends MobileOneError {
   constructor(message: string, details?: Details, options?: ErrorOptions) {
     super('image', message, details, options);
-  }
-}
-export class DataError extends MobileOneError {
-  constructor(message: string, details?: Details, options?: ErrorOptions) {
-    super('data', message, details, options);
   }
 }
 export class HubError extends MobileOneError {
