@@ -3,6 +3,7 @@ import type { Shape } from '../tensor/tensor.ts';
 import { checkGraph } from './check.ts';
 import type {
   CheckedGraph,
+  Graph,
   Node,
   OpAttrs,
   OpKind,
@@ -39,13 +40,14 @@ export interface GraphBuilder {
   readonly finish: () => CheckedGraph;
 }
 
-export function graphBuilder(graphName: string): GraphBuilder {
-  const values: Value[] = [];
-  const inputs: ValueId[] = [];
-  const parameters: Parameter[] = [];
-  const nodes: Node[] = [];
-  const outputs: { name: string; value: ValueId }[] = [];
-  const updates: { parameter: ValueId; value: ValueId }[] = [];
+/** @param start a graph to go on from: its values keep their ids */
+export function graphBuilder(graphName: string, start?: Graph): GraphBuilder {
+  const values: Value[] = [...(start?.values ?? [])];
+  const inputs: ValueId[] = [...(start?.inputs ?? [])];
+  const parameters: Parameter[] = [...(start?.parameters ?? [])];
+  const nodes: Node[] = [...(start?.nodes ?? [])];
+  const outputs: { name: string; value: ValueId }[] = [...(start?.outputs ?? [])];
+  const updates: { parameter: ValueId; value: ValueId }[] = [...(start?.updates ?? [])];
   const define = (name: string, shape: Shape): ValueId => (values.push({ name, shape }) - 1) as ValueId;
   const shape = (value: ValueId): Shape => values[value]?.shape ?? [];
   const results: GraphBuilder['results'] = (kind, name, attrs, from) => {

@@ -49,6 +49,8 @@ export interface TrainingOpAttrs {
   channelSum: NoAttrs;
   /** any shape → the same numbers in another shape of as many */
   reshape: { readonly shape: readonly number[] };
+  /** nothing → the same number everywhere */
+  constant: { readonly shape: readonly number[]; readonly value: number };
   /** any shape → factor·x */
   scale: { readonly factor: number };
   /** x [N,H,W,C] → channels start … start + count − 1 */

@@ -220,6 +220,13 @@ export const trainingOps: { readonly [K in keyof TrainingOpAttrs]: OpDefinition<
     inPlaceSafe: true,
     format: ({ shape }) => formatShape(shape),
   },
+  constant: {
+    ...plain,
+    inputs: [],
+    required: 0,
+    shapes: ({ shape }) => [shape],
+    format: ({ shape, value }) => `${value} ${formatShape(shape)}`,
+  },
   scale: { ...pointwise, inputs: ['x'], required: 1, shapes: keepShape, format: ({ factor }) => `${factor}` },
   sliceChannels: {
     ...plain,

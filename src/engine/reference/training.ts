@@ -3,11 +3,13 @@ import type { Node } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convGradientRules } from './conv-gradients.ts';
 import { mergeRules } from './merge.ts';
+import { spatialGradientRules } from './spatial-gradients.ts';
 import type { TrainingOpKind, TrainingRule, TrainingRules } from './training-rules.ts';
 
 const trainingTable: Partial<TrainingRules> = {
   ...convGradientRules,
   ...mergeRules,
+  ...spatialGradientRules,
 };
 
 export function forwardTraining<K extends TrainingOpKind>(

@@ -27,7 +27,7 @@ export function pool(x: Tensor, { mode, window, countPadding }: OpAttrs['pool2d'
 }
 
 /** Positions (row·width + column) inside the picture that the window of one output reads. */
-function windowPositions(
+export function windowPositions(
   window: WindowGeometry,
   row: number,
   column: number,
