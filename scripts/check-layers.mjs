@@ -23,6 +23,7 @@ const layers = {
   image: ['errors.ts', 'tensor'],
   data: ['errors.ts', 'tensor', 'image'],
   metrics: ['errors.ts', 'tensor'],
+  detection: ['errors.ts', 'tensor'],
   report: ['errors.ts', 'tensor', 'image', 'metrics'],
   hub: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image'],
   task: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image', 'hub', 'engine/engine.ts'],
