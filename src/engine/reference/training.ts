@@ -2,14 +2,20 @@ import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convGradientRules } from './conv-gradients.ts';
+import { lossRules } from './losses.ts';
 import { mergeRules } from './merge.ts';
+import { normTrainingRules } from './norm-training.ts';
 import { spatialGradientRules } from './spatial-gradients.ts';
 import type { TrainingOpKind, TrainingRule, TrainingRules } from './training-rules.ts';
+import { updateRules } from './updates.ts';
 
 const trainingTable: Partial<TrainingRules> = {
   ...convGradientRules,
   ...mergeRules,
   ...spatialGradientRules,
+  ...normTrainingRules,
+  ...lossRules,
+  ...updateRules,
 };
 
 export function forwardTraining<K extends TrainingOpKind>(
