@@ -7,7 +7,7 @@ import { convMap, foldNorm, identityMap, type LinearMap, type Norm } from './lin
 /** Who makes and who uses each value of a graph. */
 export interface Wiring {
   readonly producer: ReadonlyMap<ValueId, Node>;
-  /** Uses by nodes plus by the graph's outputs. */
+  /** Uses by nodes, plus by the graph's outputs and updates. */
   readonly uses: ReadonlyMap<ValueId, number>;
 }
 
@@ -21,7 +21,7 @@ export function wiringOf(graph: CheckedGraph): Wiring {
     for (const id of node.inputs) use(id);
     for (const id of node.outputs) producer.set(id, node);
   }
-  for (const { value } of graph.outputs) use(value);
+  for (const { value } of [...graph.outputs, ...graph.updates]) use(value);
   return { producer, uses };
 }
 
