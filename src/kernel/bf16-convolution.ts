@@ -3,7 +3,7 @@ import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { EngineError } from '../errors.ts';
 import { bf16Rows } from './bf16-product.ts';
 import { type Bf16Precision, type Bf16Row, productTerms } from './bf16-row.ts';
-import { type ConvTask, convSizes } from './convolution-row.ts';
+import { type AnyConvTask, type ConvTask, convSizes, isComputed } from './convolution-row.ts';
 import { planConvolution } from './convolution-task.ts';
 import { isDepthwise, planDepthwise } from './depthwise.ts';
 import type { TaskPlan } from './plan.ts';
@@ -16,9 +16,9 @@ export function bf16Row(target: VectorTarget): Bf16Row | undefined {
   return bf16Rows.find((row) => row.applies(target));
 }
 
-/** Whether a convolution is one matrix product. */
-export function isDense({ geometry }: ConvTask): boolean {
-  return geometry.groups === 1;
+/** Whether a convolution is one matrix product, by weights that are known. */
+export function isDense(task: AnyConvTask): task is ConvTask {
+  return task.geometry.groups === 1 && !isComputed(task);
 }
 
 /** What the tensors of a convolution hold; a residual is f32. */
@@ -34,7 +34,7 @@ export interface ConvStorage {
  */
 export function planBf16Convolution(
   target: VectorTarget,
-  task: ConvTask,
+  task: AnyConvTask,
   storage: ConvStorage,
   precision: Bf16Precision,
 ): TaskPlan {

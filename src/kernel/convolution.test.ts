@@ -13,7 +13,7 @@ import { type ActivationName, activations } from '../graph/activations.ts';
 import { convGeometry, type GeometryOptions } from '../graph/geometry.ts';
 import { createRandom, type Random } from '../tensor/random.ts';
 import { elementCount, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { type ConvTask, convSizes } from './convolution-row.ts';
+import { type AnyConvTask, type ConvTask, convSizes } from './convolution-row.ts';
 import { convolutionRow, convolutionRows } from './convolution-task.ts';
 import { depthwiseTiles, planDepthwise } from './depthwise.ts';
 import { panelTiles } from './panel-tiles.ts';
@@ -58,8 +58,9 @@ function assertClose(actual: Float32Array, expected: Float64Array, steps: number
   }
 }
 
-type Plan = (target: VectorTarget, task: ConvTask) => TaskPlan;
+type Plan = (target: VectorTarget, task: AnyConvTask) => TaskPlan;
 
+/** A case with weights that are known, and with the same ones computed: the results are the same bits. */
 function runCase(test: TestMachine, plan: Plan, random: Random, each: Case, about = ''): void {
   const task = makeTask(random, each);
   const sizes = convSizes(task);
@@ -88,9 +89,35 @@ function runCase(test: TestMachine, plan: Plan, random: Random, each: Case, abou
   );
   runnable.run();
   assertClose(output.floats, expected.data, sizes.macs / elementCount(outShape), what);
-  for (const each of [input, residual, output, ...constants]) each.check(what);
+  const found = output.floats.slice();
+  const operands = computedOperands(test, task);
+  output.floats.fill(Number.NaN);
+  const computed = loadPlan(test.machine, plan(test.machine.target, operands.task), {
+    inputs: [input.area, residual.area, ...operands.tensors.map(({ area }) => area)],
+    output: output.area,
+  });
+  computed.run();
+  assert.deepEqual(output.floats, found, `${what} computed`);
+  const all = [input, residual, output, ...constants, ...operands.tensors];
+  for (const each of all) each.check(what);
   runnable.free();
-  for (const each of [input, residual, output, ...constants]) each.free();
+  computed.free();
+  for (const each of all) each.free();
+}
+
+/** Weights in buffers `input2` and `input3`. */
+function computedOperands(test: TestMachine, { weight, bias, ...task }: ConvTask) {
+  const tensors = [weight, ...(bias ? [bias] : [])].map(({ data }) => {
+    const floats = guardedFloats(test, data.length);
+    floats.floats.set(data);
+    return floats;
+  });
+  const computed: AnyConvTask = {
+    ...task,
+    weight: { shape: weight.shape, buffer: 'input2' },
+    bias: bias && { shape: bias.shape, buffer: 'input3' },
+  };
+  return { task: computed, tensors };
 }
 
 /** Positions and channels below, at and above what tiles of all targets hold. */

@@ -1,8 +1,18 @@
 /** Depthwise convolution: one input and one output channel a group, channels in the vector lanes. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
-import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
+import {
+  type AnyConvTask,
+  type ComputedConvTask,
+  type ConvRow,
+  type ConvShape,
+  type ConvSizes,
+  type ConvTask,
+  convSizes,
+  isComputed,
+} from './convolution-row.ts';
 import { depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
+import { packTile } from './pack-weights.ts';
 import type { KernelSpec, TaskPlan, Tile } from './plan.ts';
 import { spans, wantedTiles } from './split-work.ts';
 import { type PixelStorage, pixelBytes } from './storage.ts';
@@ -31,7 +41,7 @@ const wasmTileSizes: readonly DepthwiseTile[] = [
 ];
 
 /** The tiles whose sums and taps fit the registers. */
-export function depthwiseTiles(target: VectorTarget, task: ConvTask): readonly DepthwiseTile[] {
+export function depthwiseTiles(target: VectorTarget, task: ConvShape): readonly DepthwiseTile[] {
   const taps = task.geometry.kernel[0] * task.geometry.kernel[1];
   const sizes = target.pointerBytes === 4 ? wasmTileSizes : tileSizes;
   return sizes.filter(
@@ -40,7 +50,7 @@ export function depthwiseTiles(target: VectorTarget, task: ConvTask): readonly D
   );
 }
 
-export function isDepthwise(task: ConvTask): boolean {
+export function isDepthwise(task: ConvShape): boolean {
   const { outChannels, inChannels } = convSizes(task);
   return task.geometry.groups === inChannels && outChannels === inChannels;
 }
@@ -51,7 +61,7 @@ const SLOWNESS = 3;
 /** @param output what the output holds; a residual asks for f32 */
 export function planDepthwise(
   target: VectorTarget,
-  task: ConvTask,
+  task: AnyConvTask,
   tile?: DepthwiseTile,
   output: PixelStorage = 'f32',
 ): TaskPlan {
@@ -69,16 +79,15 @@ export function planDepthwise(
         const row = strip.first + first * strip.taps.length;
         if (kernel !== undefined) tiles.push(stripTile(task, sizes, output, kernel, image, row, end - first));
       }
-  return {
-    constants: [packDepthwise(task, target.lanes)],
-    scratchBytes: 0,
-    steps: [tiles],
-    flops: 2 * sizes.macs,
-  };
+  const flops = 2 * sizes.macs;
+  if (!isComputed(task))
+    return { constants: [packDepthwise(task, target.lanes)], scratchBytes: 0, steps: [tiles], flops };
+  const scratchBytes = packedNumbers(task, target.lanes) * 4;
+  return { constants: [], scratchBytes, steps: [packTiles(task, target.lanes), tiles], flops };
 }
 
 function stripKernel(
-  task: ConvTask,
+  task: ConvShape,
   sizes: ConvSizes,
   tile: DepthwiseTile,
   strip: WindowBlock,
@@ -112,7 +121,7 @@ function stripKernel(
 
 /** Strips of one kind from an output row on. */
 function stripTile(
-  task: ConvTask,
+  task: AnyConvTask,
   sizes: ConvSizes,
   stored: PixelStorage,
   kernel: KernelSpec,
@@ -126,7 +135,7 @@ function stripTile(
   const output = (image * sizes.outHeight + row) * sizes.outWidth * pixelBytes(stored, sizes.outChannels);
   const slots = depthwiseSlots({
     input: { buffer: 'input0', offset: inRow * sizes.width * pixel },
-    weights: { buffer: 'constant0', offset: 0 },
+    weights: { buffer: isComputed(task) ? 'scratch' : 'constant0', offset: 0 },
     output: { buffer: 'output', offset: output },
     residual: task.residual ? { buffer: 'input1', offset: output } : 0,
     strips,
@@ -134,9 +143,32 @@ function stripTile(
   return { kernel, slots };
 }
 
-function packDepthwise({ weight, bias, geometry }: ConvTask, lanes: number): Uint8Array {
+/** Whole vectors of channels, each with its biases and taps. */
+function packedNumbers({ geometry }: ConvShape, lanes: number): number {
+  return Math.ceil(geometry.groups / lanes) * lanes * (1 + geometry.kernel[0] * geometry.kernel[1]);
+}
+
+function packTiles({ weight, bias, geometry }: ComputedConvTask, lanes: number): readonly Tile[] {
   const taps = geometry.kernel[0] * geometry.kernel[1];
-  const data = new Float32Array(Math.ceil(geometry.groups / lanes) * lanes * (1 + taps));
+  const whole = Math.floor(geometry.groups / lanes);
+  const rest = geometry.groups - whole * lanes;
+  const spec = { rowNumbers: lanes, inner: taps, taps: 1, between: { channels: 1, taps } };
+  const pack = (columns: number, vector: number, panels: number): readonly Tile[] =>
+    panels === 0 || columns === 0
+      ? []
+      : [
+          packTile(
+            { ...spec, columns },
+            { weight, bias, first: vector * lanes, panels, offset: vector * lanes * (1 + taps) * 4 },
+          ),
+        ];
+  return [...pack(lanes, 0, whole), ...pack(rest, whole, 1)];
+}
+
+function packDepthwise(task: ConvTask, lanes: number): Uint8Array {
+  const { weight, bias, geometry } = task;
+  const taps = geometry.kernel[0] * geometry.kernel[1];
+  const data = new Float32Array(packedNumbers(task, lanes));
   for (let c = 0; c < geometry.groups; c++) {
     const first = Math.floor(c / lanes) * lanes * (1 + taps) + (c % lanes);
     data[first] = bias?.data[c] ?? 0;

@@ -4,11 +4,17 @@
  * name the kernel rows that lie inside. Each group of channels is a product of its own.
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
+import {
+  type AnyConvTask,
+  type ConvRow,
+  type ConvShape,
+  type ConvSizes,
+  convSizes,
+} from './convolution-row.ts';
 import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
-import type { KernelSpec, TaskPlan, Tile } from './plan.ts';
+import type { KernelSpec, Slot, TaskPlan, Tile } from './plan.ts';
 import { spans, wantedTiles } from './split-work.ts';
 import {
   isWhole,
@@ -27,12 +33,12 @@ interface Lines {
 }
 
 interface Context {
-  readonly task: ConvTask;
+  readonly task: ConvShape;
   readonly sizes: ConvSizes;
   readonly lanes: number;
 }
 
-export function planDirect(target: VectorTarget, task: ConvTask, tile?: PanelTile): TaskPlan {
+export function planDirect(target: VectorTarget, task: AnyConvTask, tile?: PanelTile): TaskPlan {
   const sizes = convSizes(task);
   const { lanes } = target;
   const context: Context = { task, sizes, lanes };
@@ -47,14 +53,15 @@ export function planDirect(target: VectorTarget, task: ConvTask, tile?: PanelTil
   const panels = groups.map((group, index) => ({
     group,
     kernel: panelKernel(directSpec(context, group, blocks)),
-    weights: (convGroup: number) => packed.offset(convGroup, index),
+    weights: (convGroup: number) => packed.at(convGroup, index),
   }));
   const tiles: Tile[] = [];
   for (const lines of lineGroups(context, wantedTiles(2 * sizes.macs)))
     for (let g = 0; g < convGroups; g++)
       for (const { group, kernel, weights } of panels)
         tiles.push(directTile(context, lines, g, group, kernel, weights(g)));
-  return { constants: [packed.bytes], scratchBytes: 0, steps: [tiles], flops: 2 * sizes.macs };
+  const { constants, scratchBytes, steps: before } = packed;
+  return { constants, scratchBytes, steps: [...before, tiles], flops: 2 * sizes.macs };
 }
 
 function lineBlocks({ task, sizes }: Context, most: number): readonly PanelBlock[] {
@@ -85,7 +92,7 @@ function directTile(
   convGroup: number,
   group: PanelGroup,
   kernel: KernelSpec,
-  weights: number,
+  weights: Slot,
 ): Tile {
   const axis = windowAxis(task.geometry, 0, sizes.height, sizes.outHeight);
   const { first, end } = tapsInside(axis, lines.first);
@@ -99,7 +106,7 @@ function directTile(
   const kernelRowWeights = task.geometry.kernel[1] * sizes.groupChannels * group.vectors * lanes * 4;
   const slots = panelSlots({
     input: { buffer: 'input0', offset: input },
-    weights: { buffer: 'constant0', offset: weights },
+    weights,
     output: { buffer: 'output', offset: output },
     residual: task.residual ? { buffer: 'input1', offset: output } : 0,
     panels: group.count,

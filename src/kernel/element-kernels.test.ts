@@ -46,6 +46,7 @@ const channelCounts = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64, 6
 
 function linkOf(kind: ElementwiseLink['kind'], random: Random, channels: number): ElementwiseLink {
   if (kind === 'activation') return { kind, fn: 'hardSwish' };
+  if (kind === 'norm') return { kind, inputs: [1, 2, 3, 4], eps: 0.25 };
   if (kind !== 'affine') return { kind, input: 1 };
   return { kind, scale: randomFloats(random, channels), shift: randomFloats(random, channels) };
 }
@@ -60,7 +61,10 @@ function chain(shape: Shape, links: readonly ElementwiseLink[], inputs: readonly
       const c = i % channels;
       if (link.kind === 'activation') value = activations[link.fn].value(value);
       else if (link.kind === 'affine') value = value * (link.scale[c] ?? 0) + (link.shift[c] ?? 0);
-      else {
+      else if (link.kind === 'norm') {
+        const [gamma = 0, beta = 0, mean = 0, variance = 0] = link.inputs.map((n) => inputs[n]?.[c] ?? 0);
+        value = ((value - mean) * gamma) / Math.sqrt(variance + link.eps) + beta;
+      } else {
         const operand = inputs[link.input] ?? [];
         const other = operand[link.kind === 'gate' ? Math.floor(i / image) * channels + c : i] ?? 0;
         value = link.kind === 'add' ? value + other : value * other;
@@ -78,13 +82,13 @@ function checkChain(
   over?: number,
 ): void {
   const count = elementCount(shape);
-  const operands = links.filter((link) => 'input' in link);
-  const inputs = [
-    randomFloats(random, count, 2),
-    ...operands.map(({ kind }) =>
-      randomFloats(random, kind === 'gate' ? (shape[0] ?? 1) * (shape.at(-1) ?? 1) : count),
-    ),
-  ];
+  const channels = shape.at(-1) ?? 1;
+  const operands = links.flatMap((link) => {
+    if (link.kind === 'norm') return link.inputs.map(() => randomFloats(random, channels).map(Math.abs));
+    if (!('input' in link)) return [];
+    return [randomFloats(random, link.kind === 'gate' ? (shape[0] ?? 1) * channels : count)];
+  });
+  const inputs = [randomFloats(random, count, 2), ...operands];
   const plan = planElementwise(test.machine.target, { shape, links });
   const actual = runGuarded(test, plan, inputs, count, over);
   const what = `${test.name} ${links.map((link) => link.kind).join('+')} [${shape.join(',')}] over ${over}`;
@@ -110,7 +114,7 @@ for (const maybe of await allMachines()) {
 
     it('every link of a chain at every width, over each input it may overwrite', () => {
       const random = createRandom(1);
-      for (const kind of ['add', 'multiply', 'gate', 'affine', 'activation'] as const)
+      for (const kind of ['add', 'multiply', 'gate', 'affine', 'norm', 'activation'] as const)
         for (const channels of channelCounts) {
           const links = [linkOf(kind, random, channels)];
           checkChain(test, [2, 3, 2, channels], links, random);
@@ -134,6 +138,8 @@ for (const maybe of await allMachines()) {
         { kind: 'add', input: 2 },
         { kind: 'activation', fn: 'relu' },
         { kind: 'multiply', input: 3 },
+        { kind: 'norm', inputs: [4, 5, 6, 7], eps: 1e-3 },
+        { kind: 'norm', inputs: [8, 9, 10, 11], eps: 1e-5 },
       ];
       checkChain(test, [3, 2, 5, 19], mixed, random);
       checkChain(test, [1, 29, 31, 19], mixed, random);

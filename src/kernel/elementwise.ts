@@ -8,6 +8,7 @@ import {
 import type { ActivationName } from '../graph/activations.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
+import { affineTile, paddedChannels } from './affine-vectors.ts';
 import type { BufferName, KernelSpec, Slot, TaskPlan, Tile, TileStep } from './plan.ts';
 import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
 import { overRow, type Part, partAt, shares } from './vector-span.ts';
@@ -15,11 +16,17 @@ import { overRow, type Part, partAt, shares } from './vector-span.ts';
 /**
  * One link of a chain y = f_n(… f_1(input0)), element by element. `input` counts the task's inputs from 1.
  * - affine: · scale[c] + shift[c], over the last axis (an inference batch norm)
+ * - norm: the same from the inputs gamma, beta, mean and variance [C]
  * - gate: · input [N,1,1,C]
  */
 export type ElementwiseLink =
   | { readonly kind: 'add' | 'multiply' | 'gate'; readonly input: number }
   | { readonly kind: 'affine'; readonly scale: Float32Array; readonly shift: Float32Array }
+  | {
+      readonly kind: 'norm';
+      readonly inputs: readonly [gamma: number, beta: number, mean: number, variance: number];
+      readonly eps: number;
+    }
   | { readonly kind: 'activation'; readonly fn: ActivationName };
 
 export interface ElementwiseTask {
@@ -47,27 +54,41 @@ interface Operand {
   readonly link: ElementwiseLink;
   readonly source: 'element' | 'channel' | 'none';
   readonly buffer: BufferName;
+  /** Bytes. */
+  readonly offset: number;
 }
 
 /** Chain of element-wise ops. The output may overwrite the inputs that `elementwiseInPlace` names. */
 export function planElementwise(target: VectorTarget, task: ElementwiseTask): TaskPlan {
   const constants: Uint8Array[] = [];
+  const vectors: Tile[] = [];
+  const channels = task.shape.at(-1) ?? 1;
+  const vectorBytes = 2 * paddedChannels(channels) * 4;
   const operands = task.links.map((link): Operand => {
     if (link.kind === 'affine') {
       constants.push(affineBytes(link.scale, link.shift));
-      return { link, source: 'channel', buffer: `constant${constants.length - 1}` };
+      return { link, source: 'channel', buffer: `constant${constants.length - 1}`, offset: 0 };
     }
-    if (link.kind === 'activation') return { link, source: 'none', buffer: 'input0' };
-    return { link, source: link.kind === 'gate' ? 'channel' : 'element', buffer: `input${link.input}` };
+    if (link.kind === 'norm') {
+      const offset = vectors.length * vectorBytes;
+      vectors.push(affineTile({ channels, eps: link.eps, inputs: link.inputs, offset }));
+      return { link, source: 'channel', buffer: 'scratch', offset };
+    }
+    if (link.kind === 'activation') return { link, source: 'none', buffer: 'input0', offset: 0 };
+    const source = link.kind === 'gate' ? 'channel' : 'element';
+    return { link, source, buffer: `input${link.input}`, offset: 0 };
   });
   const passes = splitPasses(operands);
   const { shape, output = 'f32' } = task;
   return {
     constants,
-    scratchBytes: 0,
-    steps: passes.map((pass, i) =>
-      planPass(target, shape, pass, { from: i === 0 ? 'input0' : 'output', output }),
-    ),
+    scratchBytes: vectors.length * vectorBytes,
+    steps: [
+      ...(vectors.length > 0 ? [vectors] : []),
+      ...passes.map((pass, i) =>
+        planPass(target, shape, pass, { from: i === 0 ? 'input0' : 'output', output }),
+      ),
+    ],
     flops: elementCount(task.shape) * task.links.length,
   };
 }
@@ -105,8 +126,6 @@ function affineBytes(scale: Float32Array, shift: Float32Array): Uint8Array {
   both.set(shift, padded);
   return new Uint8Array(both.buffer);
 }
-
-const paddedChannels = (channels: number): number => Math.ceil(channels / 16) * 16;
 
 /** Where a pass reads from, and what the output holds. */
 interface Ends {
@@ -154,10 +173,10 @@ function tile(
     { buffer: ends.from, offset: element * storageBytes(sourceType(ends)) },
     { buffer: 'output', offset: element * storageBytes(ends.output) },
   ];
-  for (const { link, source: from, buffer } of operands) {
+  for (const { link, source: from, buffer, offset: start } of operands) {
     if (from === 'none') continue;
     const offset = from === 'element' ? element : link.kind === 'gate' ? gateElement : 0;
-    slots.push({ buffer, offset: offset * 4 });
+    slots.push({ buffer, offset: start + offset * 4 });
   }
   return { kernel: kernelOf(target, operands, ends, extent), slots };
 }
@@ -255,7 +274,7 @@ function emitLink(
   if (link.kind === 'activation') emitActivation(a, link.fn, value);
   if (link.kind === 'activation' || pointer === undefined) return;
   const operand = a.newVec();
-  if (link.kind === 'affine') {
+  if (link.kind === 'affine' || link.kind === 'norm') {
     a.load(operand, at(pointer, part.offset + paddedChannels(channels) * 4));
     a.fma(operand, value, partAt(pointer, part));
     a.move(value, operand);

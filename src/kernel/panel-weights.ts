@@ -1,12 +1,20 @@
 import type { Tensor } from '../tensor/tensor.ts';
-import type { ConvTask } from './convolution-row.ts';
+import { type AnyConvTask, type ComputedConvTask, type ConvTask, isComputed } from './convolution-row.ts';
+import { packTile } from './pack-weights.ts';
 import type { PanelGroup } from './panel-tiles.ts';
-import type { PackedLater } from './plan.ts';
+import type { Constant, Slot, Tile, TileStep } from './plan.ts';
 
-export interface PackedPanels {
-  readonly bytes: PackedLater;
+/** Weights as a kernel wants them, and what a plan needs to have them so. */
+export interface PackedWeights {
+  readonly constants: readonly Constant[];
+  readonly scratchBytes: number;
+  /** Before the kernel may run. */
+  readonly steps: readonly TileStep[];
+}
+
+export interface PackedPanels extends PackedWeights {
   /** Where the first panel of a group of panels of a group of channels begins. */
-  readonly offset: (convGroup: number, group: number) => number;
+  readonly at: (convGroup: number, group: number, bytes?: number) => Slot;
 }
 
 /** One panel of one group of channels; positions and sizes count numbers. */
@@ -19,7 +27,7 @@ interface Panel {
 }
 
 /** OIHW → panels as panel-kernel.ts describes them, for each group of channels; missing channels are 0. */
-export function packPanels(task: ConvTask, lanes: number, groups: readonly PanelGroup[]): PackedPanels {
+export function packPanels(task: AnyConvTask, lanes: number, groups: readonly PanelGroup[]): PackedPanels {
   const { weight, geometry } = task;
   const [outChannels = 0, inner = 0, height = 0, width = 0] = weight.shape;
   const groupOut = outChannels / geometry.groups;
@@ -44,11 +52,28 @@ export function packPanels(task: ConvTask, lanes: number, groups: readonly Panel
       }
     }
   }
+  const length = at * 4;
+  const place =
+    (buffer: 'constant0' | 'scratch'): PackedPanels['at'] =>
+    (convGroup, group, bytes = 0) => ({ buffer, offset: (offsets[convGroup]?.[group] ?? 0) + bytes });
+  if (isComputed(task)) {
+    const tiles = panels.map((panel) => panelTile(panel, task));
+    return { constants: [], scratchBytes: length, steps: [tiles], at: place('scratch') };
+  }
   const write = (zeros: Uint8Array): void => {
     const data = new Float32Array(zeros.buffer, zeros.byteOffset, zeros.length / 4);
     for (const panel of panels) writePanel(data, panel, task);
   };
-  return { bytes: { length: at * 4, write }, offset: (convGroup, group) => offsets[convGroup]?.[group] ?? 0 };
+  return { constants: [{ length, write }], scratchBytes: 0, steps: [], at: place('constant0') };
+}
+
+function panelTile({ at, columns, firstOut, used }: Panel, { weight, bias }: ComputedConvTask): Tile {
+  const [, inner = 0, height = 0, width = 0] = weight.shape;
+  const taps = height * width;
+  return packTile(
+    { columns: used, rowNumbers: columns, inner, taps, between: { channels: taps, taps: 1 } },
+    { weight, bias, first: firstOut, panels: 1, offset: at * 4 },
+  );
 }
 
 function writePanel(data: Float32Array, { at, columns, firstOut, used }: Panel, task: ConvTask): void {

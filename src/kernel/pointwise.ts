@@ -4,7 +4,13 @@
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { isUnitStride } from '../graph/geometry.ts';
-import { type ConvRow, type ConvSizes, type ConvTask, convSizes } from './convolution-row.ts';
+import {
+  type AnyConvTask,
+  type ConvRow,
+  type ConvShape,
+  type ConvSizes,
+  convSizes,
+} from './convolution-row.ts';
 import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
@@ -30,7 +36,7 @@ function heightsOf(parts: readonly number[]): readonly Heights[] {
   return [...new Set(parts)].map((height) => ({ height, count: parts.filter((p) => p === height).length }));
 }
 
-function isPointwise({ geometry }: ConvTask): boolean {
+function isPointwise({ geometry }: ConvShape): boolean {
   return (
     geometry.groups === 1 &&
     geometry.kernel[0] === 1 &&
@@ -69,7 +75,7 @@ function shares(sizes: ConvSizes, panelCounts: readonly number[], blocks: number
   );
 }
 
-export function planPointwise(target: VectorTarget, task: ConvTask, tile?: PanelTile): TaskPlan {
+export function planPointwise(target: VectorTarget, task: AnyConvTask, tile?: PanelTile): TaskPlan {
   const sizes = convSizes(task);
   const { images, height, width, inChannels, outChannels, macs } = sizes;
   const { lanes } = target;
@@ -90,11 +96,11 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
     const row = parts.slice(0, blocks.first).reduce((sum, part) => sum + part, 0);
     const panelBytes = group.vectors * lanes * 4;
     const channelBytes = group.firstVector * lanes * 4 + panels.first * panelBytes;
-    const weights = packed.offset(0, index) + panels.first * panelBytes * (1 + inChannels);
+    const weights = packed.at(0, index, panels.first * panelBytes * (1 + inChannels));
     const output = row * outChannels * 4 + channelBytes;
     const slots = panelSlots({
       input: { buffer: 'input0', offset: row * inChannels * 4 },
-      weights: { buffer: 'constant0', offset: weights },
+      weights,
       output: { buffer: 'output', offset: output },
       residual: task.residual ? { buffer: 'input1', offset: output } : 0,
       panels: panels.end - panels.first,
@@ -105,7 +111,8 @@ export function planPointwise(target: VectorTarget, task: ConvTask, tile?: Panel
     });
     tiles.push({ kernel, slots });
   }
-  return { constants: [packed.bytes], scratchBytes: 0, steps: [tiles], flops: 2 * macs };
+  const { constants, scratchBytes, steps } = packed;
+  return { constants, scratchBytes, steps: [...steps, tiles], flops: 2 * macs };
 }
 
 /** How many blocks of each height lie in a span of all blocks. */
@@ -118,7 +125,7 @@ function repeatsWithin(heights: readonly Heights[], span: Span): readonly number
   });
 }
 
-function pointwiseSpec(task: ConvTask, group: PanelGroup, heights: readonly Heights[]): PanelSpec {
+function pointwiseSpec(task: ConvShape, group: PanelGroup, heights: readonly Heights[]): PanelSpec {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const rows = images * height * width;
   const blocks = heights.map(

@@ -62,7 +62,7 @@ export async function allMachines(): Promise<readonly MaybeMachine[]> {
 
 /** A memory that cannot grow: ordinary allocations come from its first part, guarded ones from its end. */
 function wasmMachine(name: string, relaxed: boolean, shared: boolean): TestMachine {
-  const maximumBytes = 128 * PAGE_BYTES;
+  const maximumBytes = 256 * PAGE_BYTES;
   const machine = createWasmMachine({ relaxed, shared, maximumBytes });
   const start = machine.allocate(0).address;
   const all = machine.allocate(maximumBytes - start);

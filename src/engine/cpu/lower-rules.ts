@@ -6,10 +6,11 @@ import { planGlobalAveragePool } from '../../kernel/global-average-pool.ts';
 import { planPool2d } from '../../kernel/pool2d.ts';
 import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
 import { planSoftmax } from '../../kernel/softmax.ts';
-import { sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { type Shape, sameShape } from '../../tensor/tensor.ts';
 import { lowerTraining } from './lower-training.ts';
 import {
   type ChainLink,
+  type ConvWeights,
   constant,
   input,
   type LowerContext,
@@ -23,15 +24,31 @@ type LowerTable = { readonly [K in NetOpKind]: LowerRule<K> };
 
 const pointGeometry = convGeometry({ kernel: 1 });
 
-function bias(node: Node, context: LowerContext): Tensor | undefined {
-  return node.inputs.length > 2 ? constant(node, context, 2) : undefined;
+/** @param shape OIHW, of as many numbers as the weights have */
+function convWeights(node: Node, context: LowerContext, shape: Shape): ConvWeights {
+  const [, weight, bias] = node.inputs;
+  const isKnown = (operand: ValueId | undefined): boolean =>
+    operand === undefined || context.constants.has(operand);
+  if (weight !== undefined && !(isKnown(weight) && isKnown(bias)))
+    return { kind: 'computed', shape, weight, bias };
+  return {
+    kind: 'constant',
+    weight: { ...constant(node, context, 1), shape },
+    bias: bias === undefined ? undefined : constant(node, context, 2),
+  };
 }
 
 const links = (operands: readonly ValueId[], kind: 'add' | 'multiply' | 'gate'): readonly ChainLink[] =>
-  operands.map((operand) => ({ kind, operand }));
+  operands.map((operand) => ({ kind, operands: [operand] }));
 
 /** y = (x − mean)·gamma/√(variance + eps) + beta as x·scale + shift, worked out in f64. */
 function affine(node: Node<'batchNorm'>, context: LowerContext): ChainLink {
+  if (node.inputs.slice(1).some((operand) => !context.constants.has(operand)))
+    return {
+      kind: 'norm',
+      operands: [input(node, 1), input(node, 2), input(node, 3), input(node, 4)],
+      eps: node.attrs.eps,
+    };
   const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((i) => constant(node, context, i).data);
   const channels = gamma?.length ?? 0;
   const [scale, shift] = [new Float32Array(channels), new Float32Array(channels)];
@@ -49,19 +66,16 @@ const lowerTable: LowerTable = {
     source: input(node),
     input: shapeOf(node, context),
     geometry: node.attrs.geometry,
-    weight: constant(node, context, 1),
-    bias: bias(node, context),
+    weights: convWeights(node, context, shapeOf(node, context, 1)),
   }),
   linear: (node, context) => {
     const [rows = 1, features = 1] = shapeOf(node, context);
-    const { shape, data } = constant(node, context, 1);
     return {
       kind: 'convolution',
       source: input(node),
       input: [1, 1, rows, features],
       geometry: pointGeometry,
-      weight: { shape: [...shape, 1, 1], data },
-      bias: bias(node, context),
+      weights: convWeights(node, context, [...shapeOf(node, context, 1), 1, 1]),
     };
   },
   batchNorm: (node, context) => ({

@@ -9,9 +9,9 @@ import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { lowerNode } from './lower-rules.ts';
-import type { ChainLink, ChainView, Lowered } from './lowered.ts';
+import { type ChainLink, type ChainView, type Lowered, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
-import { type Body, convTask, type Group } from './task-group.ts';
+import { type Body, convSources, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
 import { planUpdates } from './updates.ts';
 
@@ -125,7 +125,6 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
   const { nodes, output, others } = group;
   const name = nodes.at(-1)?.name ?? '';
   const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
-  const operands = group.links.flatMap((link) => ('operand' in link ? [link.operand] : []));
   const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: Task['inPlace']): Task => {
     const inputs = sources.map(storage);
     return { name, ops, inputs, outputs: [output, ...others], plan: planOf(ops, name, plan), inPlace };
@@ -139,10 +138,11 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
       precision === 'f32'
         ? () => planConvolution(target, task)
         : () => planBf16Convolution(target, task, { input: typeOf(body.source), output: result }, precision);
-    return make([body.source, ...operands], plan, []);
+    return make(convSources(body, group.links), plan, []);
   }
   const links = numbered(group.links);
   const task = { shape: group.shape, links, output: result === 'f32' ? 'f32' : 'bf16' } as const;
+  const operands = group.links.flatMap(operandsOf);
   return make([body.source, ...operands], () => planElementwise(target, task), [elementwiseInPlace(links)]);
 }
 
@@ -156,7 +156,11 @@ function wholeInPlace([node]: readonly Node[]): Task['inPlace'] {
 /** Operands become the task's inputs 1, 2, … */
 function numbered(links: readonly ChainLink[]): readonly ElementwiseLink[] {
   let input = 0;
-  return links.map((link) => ('operand' in link ? { kind: link.kind, input: ++input } : link));
+  return links.map((link): ElementwiseLink => {
+    if (link.kind === 'norm')
+      return { kind: 'norm', inputs: [++input, ++input, ++input, ++input], eps: link.eps };
+    return 'operands' in link ? { kind: link.kind, input: ++input } : link;
+  });
 }
 
 function planOf(ops: string, name: string, plan: () => TaskPlan): TaskPlan {

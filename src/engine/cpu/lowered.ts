@@ -8,7 +8,12 @@ import type { Shape, Tensor } from '../../tensor/tensor.ts';
 
 /** A link of an element-wise chain whose operand is still a value of the graph. */
 export type ChainLink =
-  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operand: ValueId }
+  | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operands: readonly [ValueId] }
+  | {
+      readonly kind: 'norm';
+      readonly operands: readonly [gamma: ValueId, beta: ValueId, mean: ValueId, variance: ValueId];
+      readonly eps: number;
+    }
   | Extract<ElementwiseLink, { kind: 'affine' | 'activation' }>;
 
 /** One way to see an element-wise node: a function of `source`, everything else being operands. */
@@ -16,6 +21,16 @@ export interface ChainView {
   readonly source: ValueId;
   readonly links: readonly ChainLink[];
 }
+
+/** OIHW, and biases: known when compiling, or values that each run computes. */
+export type ConvWeights =
+  | { readonly kind: 'constant'; readonly weight: Tensor; readonly bias: Tensor | undefined }
+  | {
+      readonly kind: 'computed';
+      readonly shape: Shape;
+      readonly weight: ValueId;
+      readonly bias: ValueId | undefined;
+    };
 
 /** What a node is to this engine. */
 export type Lowered =
@@ -26,14 +41,18 @@ export type Lowered =
       readonly source: ValueId;
       readonly input: Shape;
       readonly geometry: ConvGeometry;
-      readonly weight: Tensor;
-      readonly bias: Tensor | undefined;
+      readonly weights: ConvWeights;
     }
   | {
       readonly kind: 'whole';
       readonly sources: readonly ValueId[];
       readonly plan: (target: VectorTarget) => TaskPlan;
     };
+
+/** The values that a link reads beside the chain's own. */
+export function operandsOf(link: ChainLink): readonly ValueId[] {
+  return 'operands' in link ? link.operands : [];
+}
 
 export interface LowerContext {
   readonly graph: CheckedGraph;

@@ -1,7 +1,7 @@
 import type { Node, ValueId } from '../../graph/graph.ts';
-import type { ConvTask } from '../../kernel/convolution-task.ts';
+import type { AnyConvTask } from '../../kernel/convolution-task.ts';
 import type { Shape } from '../../tensor/tensor.ts';
-import type { ChainLink, Lowered } from './lowered.ts';
+import { type ChainLink, type Lowered, operandsOf } from './lowered.ts';
 
 type Convolution = Extract<Lowered, { kind: 'convolution' }>;
 export type Body =
@@ -22,16 +22,28 @@ export interface Group {
 }
 
 export function convTask(
-  { input, geometry, weight, bias }: Convolution,
+  { input, geometry, weights }: Convolution,
   links: readonly ChainLink[],
-): ConvTask {
+): AnyConvTask {
   const last = links.at(-1);
+  const activation = last?.kind === 'activation' ? last.fn : null;
+  const residual = links[0]?.kind === 'add';
+  const common = { input, geometry, activation, residual };
+  if (weights.kind === 'constant') return { ...common, weight: weights.weight, bias: weights.bias };
+  const { shape, bias } = weights;
+  const first = residual ? 2 : 1;
   return {
-    input,
-    geometry,
-    weight,
-    ...(bias ? { bias } : {}),
-    activation: last?.kind === 'activation' ? last.fn : null,
-    residual: links[0]?.kind === 'add',
+    ...common,
+    weight: { shape, buffer: `input${first}` },
+    bias: bias === undefined ? undefined : { shape: shape.slice(0, 1), buffer: `input${first + 1}` },
   };
+}
+
+/** What a convolution's task reads, in the order of its buffers. */
+export function convSources(
+  { source, weights }: Convolution,
+  links: readonly ChainLink[],
+): readonly ValueId[] {
+  const computed = weights.kind === 'constant' ? [] : [weights.weight, weights.bias];
+  return [source, ...links.flatMap(operandsOf), ...computed.filter((value) => value !== undefined)];
 }

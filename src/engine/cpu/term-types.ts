@@ -6,7 +6,8 @@ import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
 import { type Bf16Precision, isDense, productTerms } from '../../kernel/bf16-convolution.ts';
 import { isDepthwise } from '../../kernel/depthwise.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
-import { convTask, type Group } from './task-group.ts';
+import { operandsOf } from './lowered.ts';
+import { convSources, convTask, type Group } from './task-group.ts';
 
 type Terms = 1 | 2;
 
@@ -24,10 +25,11 @@ export function termTypes(
   };
   for (const { value } of [...graph.outputs, ...graph.updates]) read(value, 0);
   for (const { body, links } of groups) {
-    for (const link of links) if ('operand' in link) read(link.operand, 0);
+    for (const operand of links.flatMap(operandsOf)) read(operand, 0);
     if (body.kind === 'whole') for (const source of body.sources) read(source, 0);
     if (body.kind === 'chain') read(body.source, 0);
     if (body.kind !== 'convolution') continue;
+    for (const operand of convSources(body, [])) if (operand !== body.source) read(operand, 0);
     const task = convTask(body, links);
     read(body.source, isDense(task) ? productTerms(precision, task).input : 0);
   }
