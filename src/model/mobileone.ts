@@ -43,25 +43,46 @@ export function buildMobileOne(config: MobileOneConfig, options: BuildOptions): 
     if (wanted.includes(name)) b.output(name, value);
     return known.indexOf(name) >= last;
   };
-  let x = b.input(inputName, [batch, height, width, config.inChannels]);
-  x = mobileOneBlock(b, 'stem', x, {
-    outChannels: config.stemChannels,
-    geometry: convGeometry({ kernel: 3, stride: 2 }),
-    form,
-    branches: 1,
-    skip: false,
-  });
-  if (emit('stem', x)) return b.finish();
+  const x = b.input(inputName, [batch, height, width, config.inChannels]);
+  const depth = Math.min(last, config.stages.length);
+  const features = mobileOneFeatures(b, config, x, { form, outputStride, depth });
+  for (const [i, feature] of features.entries()) if (emit(known[i] ?? 'stem', feature)) return b.finish();
+  return head(b, config, features.at(-1) ?? x, emit);
+}
+
+export interface FeatureOptions {
+  readonly form: Form;
+  readonly outputStride: 8 | 16 | 32;
+  /** Stages to build; default all. */
+  readonly depth?: number;
+}
+
+/** Lays out stem and stages behind a picture. @returns the stem's feature map, then each stage's */
+export function mobileOneFeatures(
+  b: GraphBuilder,
+  config: MobileOneConfig,
+  image: ValueId,
+  { form, outputStride, depth = config.stages.length }: FeatureOptions,
+): readonly ValueId[] {
+  const features = [
+    mobileOneBlock(b, 'stem', image, {
+      outChannels: config.stemChannels,
+      geometry: convGeometry({ kernel: 3, stride: 2 }),
+      form,
+      branches: 1,
+      skip: false,
+    }),
+  ];
   let stride = 2;
   let dilation = 1;
-  for (let s = 0; s < config.stages.length; s++) {
+  for (let s = 0; s < depth; s++) {
     const dense = stride >= outputStride;
-    x = stage(b, config, s, x, { form, stride: dense ? 1 : 2, dilation });
+    const before = features.at(-1) ?? image;
+    features.push(stage(b, config, s, before, { form, stride: dense ? 1 : 2, dilation }));
     if (dense) dilation *= 2;
     else stride *= 2;
-    if (emit(`stage${s + 1}`, x)) return b.finish();
   }
-  return head(b, config, x, emit);
+  return features;
 }
 
 function outputNames(config: MobileOneConfig): readonly OutputName[] {
