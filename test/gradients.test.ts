@@ -26,12 +26,9 @@ async function worstError(c: OpCase): Promise<number> {
   return Math.max(...errors.values());
 }
 
-/** Kinds whose reference rules are not there yet. */
-const awaited: readonly OpKind[] = ['conv2d', 'activation', 'batchNorm', 'linear'];
-
 describe('gradients by central differences on the f64 reference', () => {
   for (const kind of new Set(opCases.map((c) => c.kind)))
-    test(kind, { skip: awaited.includes(kind) && 'its reference gradients are missing' }, async () => {
+    test(kind, async () => {
       for (const c of opCases.filter((each) => each.kind === kind)) {
         const error = await worstError(c);
         assert.ok(error < 1e-7, `${c.name}: ${error}`);
