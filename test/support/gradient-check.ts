@@ -20,7 +20,7 @@ export function projectedLoss(b: GraphBuilder, outputs: readonly ValueId[]): Val
 
 export interface GradientCheck {
   readonly graph: CheckedGraph;
-  /** Of inputs and parameters by name. */
+  /** Of inputs and parameters by name; projections that are missing are drawn. */
   readonly values: Weights;
   readonly outputs: readonly ValueId[];
   readonly wanted: readonly ValueId[];
@@ -31,7 +31,7 @@ export interface GradientCheck {
 /**
  * Compares the directional derivative of a random projection, by central differences in f64, with what the backward
  * pass gives.
- * @returns for each wanted value |difference| / Σ|gradient·direction|
+ * @returns for each wanted value |difference| / (Σ|gradient·direction| + |loss|/50)
  */
 export async function gradientErrors(check: GradientCheck): Promise<ReadonlyMap<string, number>> {
   const { graph, wanted, step = 1e-5 } = check;
@@ -62,13 +62,14 @@ export async function gradientErrors(check: GradientCheck): Promise<ReadonlyMap<
       moved.set(name, { shape, data });
       return (await run(forward, moved)).loss?.data[0] ?? Number.NaN;
     };
-    const measured = ((await at(1)) - (await at(-1))) / (2 * step);
-    let [dot, size] = [0, 0];
+    const [ahead, behind] = [await at(1), await at(-1)];
+    // A loss is known to a few units of its last place, which the step magnifies.
+    let [dot, size] = [0, 1e-9 + (Math.abs(ahead) + Math.abs(behind)) / 100];
     gradients[name]?.data.forEach((value, i) => {
       dot += value * (direction.data[i] ?? 0);
       size += Math.abs(value * (direction.data[i] ?? 0));
     });
-    errors.set(name, Math.abs(measured - dot) / (size + 1e-12));
+    errors.set(name, Math.abs((ahead - behind) / (2 * step) - dot) / size);
   }
   return errors;
 }
