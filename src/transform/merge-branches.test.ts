@@ -1,52 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
-import { convGeometry, type GeometryOptions, pointGeometry } from '../graph/geometry.ts';
-import type { CheckedGraph, ValueId } from '../graph/graph.ts';
+import { type BlockSizes, trainingBlock } from '../../test/support/training-block.ts';
+import { graphBuilder } from '../graph/builder.ts';
+import { convGeometry } from '../graph/geometry.ts';
+import type { CheckedGraph } from '../graph/graph.ts';
 import { printGraph } from '../graph/print.ts';
 import { mergeBranches } from './merge-branches.ts';
 import type { MergeableBlock } from './merge-cost.ts';
 
-interface Sizes {
-  readonly from: number;
-  readonly to: number;
-  readonly geometry: GeometryOptions;
-  readonly branches: number;
-  readonly scale?: boolean;
-  readonly skip?: boolean;
+interface Sizes extends BlockSizes {
   readonly input?: readonly [n: number, height: number, width: number];
-  readonly fn?: 'relu' | null;
-}
-
-/** A block as it trains: the skip first, then the scale branch, then k convolutions. @returns y */
-function block(b: GraphBuilder, name: string, x: ValueId, sizes: Sizes): ValueId {
-  const { from, to, branches, scale = false, skip = false, fn = 'relu' } = sizes;
-  const geometry = convGeometry(sizes.geometry);
-  const own = [...(scale ? [pointGeometry(geometry)] : []), ...Array(branches).fill(geometry)];
-  const convs = own.map((g, i) => {
-    const weight = b.parameter(`${name}.${i}.weight`, [to, from / g.groups, ...g.kernel], 'weight');
-    return b.node('conv2d', `${name}.${i}`, { geometry: g }, [x, weight]);
-  });
-  const operands = [...(skip ? [x] : []), ...convs];
-  const vectors = operands.map((_, i) =>
-    (['gamma', 'beta', 'mean', 'variance'] as const).map((role) =>
-      b.parameter(`${name}.bn${i}.${role}`, [to], role),
-    ),
-  );
-  const inputs = operands.flatMap((id, i) => [id, ...(vectors[i] ?? []).slice(0, 2)]);
-  const [y = x, ...statistics] = b.results('normSum', name, { eps: 1e-5, fn }, inputs);
-  statistics.forEach((id, i) => {
-    const average = vectors[i >> 1]?.[2 + (i % 2)] ?? id;
-    const factor = i % 2 ? 1.25 : 1;
-    b.update(average, b.node('lerp', `${name}.running${i}`, { rate: 0.1, factor }, [average, id]));
-  });
-  return y;
 }
 
 function blockGraph(sizes: Sizes): CheckedGraph {
   const b = graphBuilder('block');
   const x = b.input('x', [...(sizes.input ?? [2, 5, 6]), sizes.from]);
-  b.output('y', block(b, 'block', x, sizes));
+  b.output('y', trainingBlock(b, 'block', x, sizes));
   return b.finish();
 }
 
@@ -109,7 +78,10 @@ describe('what is merged', () => {
     assert.ok(!all(blockGraph({ ...depthwise, scale: false, skip: false, geometry: uncentred })));
     const shared = graphBuilder('shared');
     const x = shared.input('x', [1, 4, 4, 3]);
-    shared.output('y', block(shared, 'block', x, { from: 3, to: 3, geometry: { kernel: 1 }, branches: 2 }));
+    shared.output(
+      'y',
+      trainingBlock(shared, 'block', x, { from: 3, to: 3, geometry: { kernel: 1 }, branches: 2 }),
+    );
     const finished = shared.finish();
     assert.ok(all(finished));
     const conv = finished.nodes.find(({ kind }) => kind === 'conv2d')?.outputs[0] ?? assert.fail();
