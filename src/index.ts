@@ -1,4 +1,5 @@
 // The entry for every platform; internal files import from where things are, not from here.
+export { drawScene, type ProceduralSet, proceduralSet, type Scene } from './data/procedural.ts';
 export type * from './engine/engine.ts';
 export { referenceEngine } from './engine/reference/reference-engine.ts';
 export * from './errors.ts';
@@ -27,14 +28,23 @@ export { imagenetClasses } from './hub/labels/class-names.ts';
 export { listModels, type ModelEntry } from './hub/models.ts';
 export { applyTransform } from './image/apply-transform.ts';
 export type { DecodeOptions, ImageDecoder } from './image/codec.ts';
+export { encodePng, type IndexedImage } from './image/encode-png.ts';
 export { describeEvalTransform, type EvalTransform, evalTransforms } from './image/eval-transform.ts';
 export { fromPixels, type Image, type PixelSource } from './image/image.ts';
 export { type Interpolation, resizeImage } from './image/resize.ts';
+export {
+  type ClassificationMeter,
+  type ClassificationMetrics,
+  classificationMeter,
+} from './metrics/classification.ts';
+export { type ConfusedPair, type ConfusionMatrix, confusedPairs } from './metrics/confusion.ts';
 export { type BlockOptions, type Form, mobileOneBlock } from './model/block.ts';
 export { type MobileOneConfig, mobileOneConfig, type VariantName, variantNames } from './model/config.ts';
 export { inferConfig } from './model/infer-config.ts';
 export { type InitialScheme, initialWeights, randomStatistics } from './model/initialize.ts';
 export { type BuildOptions, buildMobileOne, type OutputName } from './model/mobileone.ts';
+export type { RunReport } from './report/run-report.ts';
+export { reportFiles, writeReport } from './report/write-report.ts';
 export { type BenchOptions, benchNet, type NetBench, profileNet } from './task/bench-net.ts';
 export { type Classification, type Classifier, createClassifier, type RankedClass } from './task/classify.ts';
 export { type Agreement, compareNets, compareOutputs, probeBatch } from './task/compare-nets.ts';

@@ -1,0 +1,100 @@
+import { barPlot } from './bar-plot.ts';
+import { confusionPlot } from './heat-map.ts';
+import { type LineSeries, linePlot } from './line-plot.ts';
+import type { Markup } from './markup.ts';
+import type { EpochRow, Evaluation } from './run-report.ts';
+import type { ScaleKind } from './scale.ts';
+
+/** A plot and the file name it gets. */
+export interface NamedPlot {
+  readonly name: string;
+  readonly svg: Markup;
+}
+
+interface Chart {
+  readonly name: string;
+  readonly title: string;
+  readonly lines: readonly (readonly [column: Exclude<keyof EpochRow, 'epoch'>, name: string])[];
+  readonly percent?: boolean;
+  readonly yScale?: ScaleKind;
+  readonly fromZero?: boolean;
+}
+
+/** Which columns are drawn together. */
+const charts: readonly Chart[] = [
+  {
+    name: 'loss',
+    title: 'Loss',
+    lines: [
+      ['trainLoss', 'training, augmented'],
+      ['loss', 'validation'],
+    ],
+  },
+  {
+    name: 'accuracy',
+    title: 'Accuracy',
+    percent: true,
+    lines: [
+      ['trainTop1', 'training, augmented'],
+      ['top1', 'validation top-1'],
+      ['top5', 'top-5'],
+    ],
+  },
+  { name: 'learning-rate', title: 'Learning rate', lines: [['rate', 'learning rate']] },
+  { name: 'weight-decay', title: 'Weight decay', lines: [['decay', 'weight decay']] },
+  { name: 'picture-size', title: 'Side of training pictures, pixels', lines: [['size', 'size']] },
+  { name: 'strength', title: 'Strength of augmentation', lines: [['strength', 'strength']] },
+  {
+    name: 'speed',
+    title: 'Pictures a second',
+    fromZero: true,
+    lines: [['imagesPerSecond', 'pictures a second']],
+  },
+];
+
+/** Columns that say nothing when they stay the same. */
+const onlyIfChanging = new Set(['decay', 'size', 'strength']);
+
+/** One plot for each chart whose columns have numbers. */
+export function historyPlots(history: readonly EpochRow[], bestEpoch?: number): readonly NamedPlot[] {
+  return charts.flatMap(({ name, title, lines, ...style }) => {
+    const series = lines.flatMap(([column, label]): LineSeries[] => {
+      const points = history.flatMap((row) => {
+        const value = row[column];
+        return typeof value === 'number' && Number.isFinite(value) ? [[row.epoch, value] as const] : [];
+      });
+      const still = onlyIfChanging.has(column) && new Set(points.map(([, value]) => value)).size < 2;
+      return points.length === 0 || still ? [] : [{ name: label, points }];
+    });
+    if (series.length === 0) return [];
+    const marked = bestEpoch !== undefined && (name === 'loss' || name === 'accuracy');
+    const marks = marked ? { marks: [{ x: bestEpoch, label: 'best' }] } : {};
+    return [{ name, svg: linePlot({ title, xLabel: 'epoch', series, ...style, ...marks }) }];
+  });
+}
+
+/** Beyond this a plot shows the worst only. */
+const mostBars = 40;
+
+/** Recall of every class, worst first, and the confusion matrix. */
+export function evaluationPlots({ metrics, classNames }: Evaluation): readonly NamedPlot[] {
+  const present = metrics.classes.filter(({ support }) => support > 0);
+  const worst = [...present].sort((a, b) => (a.recall ?? 0) - (b.recall ?? 0)).slice(0, mostBars);
+  if (worst.length === 0) return [];
+  const bars = worst.map(({ label, support, recall }) => ({
+    name: classNames[label] ?? `class ${label}`,
+    value: recall,
+    note: `${Math.round((recall ?? 0) * support)} of ${support}`,
+  }));
+  const mean = metrics.macro.recall;
+  const title = present.length > mostBars ? `Accuracy by class, the worst ${mostBars}` : 'Accuracy by class';
+  const reference =
+    mean === null ? {} : { reference: { value: mean, label: `mean ${(100 * mean).toFixed(1)}%` } };
+  return [
+    { name: 'classes', svg: barPlot({ title, bars, ...reference }) },
+    {
+      name: 'confusion',
+      svg: confusionPlot({ title: 'Confusion matrix', matrix: metrics.confusion, classNames }),
+    },
+  ];
+}
