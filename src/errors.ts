@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'hub' // a model name, download or cache problem
   | 'engine' // an engine or device that cannot do what was asked
   | 'data' // a dataset or its annotations
+  | 'training' // a run that cannot go on
   | 'usage'; // wrong arguments or options
 
 export class MobileOneError extends Error {
@@ -65,6 +66,11 @@ export class HubError extends MobileOneError {
 export class EngineError extends MobileOneError {
   constructor(message: string, details?: Details, options?: ErrorOptions) {
     super('engine', message, details, options);
+  }
+}
+export class TrainingError extends MobileOneError {
+  constructor(message: string, details?: Details, options?: ErrorOptions) {
+    super('training', message, details, options);
   }
 }
 export class UsageError extends MobileOneError {

@@ -17,6 +17,9 @@ const keys = {
   transform: 'mobileone.transform',
 } as const;
 
+/** Names of tensors that only training needs begin with it; everyone else leaves them alone. */
+export const trainingPrefix = 'training.';
+
 /** Whether a key beside the tensors is one of those read here. */
 export function isNetMetadata(key: string): boolean {
   return Object.values(keys).some((known) => known === key);

@@ -1,5 +1,5 @@
 import type { ByteSource } from '../format/byte-source.ts';
-import type { Container } from '../format/checkpoint.ts';
+import type { Checkpoint, Container } from '../format/checkpoint.ts';
 import type { Family } from '../format/names/key-maps.ts';
 import { matchWeights, weightsError } from '../format/names/match-weights.ts';
 import { readCheckpoint } from '../format/read-checkpoint.ts';
@@ -10,7 +10,7 @@ import type { MobileOneConfig } from '../model/config.ts';
 import { inferConfig } from '../model/infer-config.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
 import type { Shape, Weights } from '../tensor/tensor.ts';
-import { type NetMetadata, readNetMetadata } from './net-metadata.ts';
+import { type NetMetadata, readNetMetadata, trainingPrefix } from './net-metadata.ts';
 
 /** A checkpoint understood: whose it is, which net it fits, and its tensors under our names. */
 export interface CheckpointNet {
@@ -28,7 +28,7 @@ export interface CheckpointNet {
  *   unexpected or of a wrong shape, and the likely cause
  */
 export async function readNet(source: ByteSource): Promise<CheckpointNet> {
-  const checkpoint = await readCheckpoint(source);
+  const checkpoint = withoutTraining(await readCheckpoint(source));
   const { family, form, weights, unknown } = await readWeights(checkpoint);
   const found = new Map<string, Shape>([...weights].map(([name, tensor]) => [name, tensor.shape]));
   const { config } = inferConfig(found);
@@ -43,6 +43,12 @@ export async function readNet(source: ByteSource): Promise<CheckpointNet> {
     weights,
     metadata: readNetMetadata(checkpoint.metadata, source.name),
   };
+}
+
+/** A run's checkpoint as that of the net it trains. */
+function withoutTraining(checkpoint: Checkpoint): Checkpoint {
+  const tensors = [...checkpoint.tensors].filter(([name]) => !name.startsWith(trainingPrefix));
+  return { ...checkpoint, tensors: new Map(tensors) };
 }
 
 /** Names and shapes of every parameter of a net, head included. */

@@ -88,7 +88,7 @@ test('other epochs move phases and warm-up; other sizes keep ratios', () => {
 });
 
 test('the learning rate follows the batch', () => {
-  const recipe = { ...namedRecipe('mmpretrain', 's0'), batch: 32, accumulate: 2 };
+  const recipe = { ...namedRecipe('mmpretrain', 's0'), batch: 64 };
   const { base, decline } = rateSchedule(recipe);
   assert.equal(base, 0.025);
   assert.deepEqual(decline, { kind: 'cosine', final: 2.5e-7 });

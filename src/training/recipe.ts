@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
-import { averageSchema, phaseSchema, scheduleSchema } from './schedules.ts';
+import { averageSchema, type DeepReadonly, phaseSchema, scheduleSchema } from './schedules.ts';
 
 const finite = v.pipe(v.number(), v.finite());
 const atLeast0 = v.pipe(finite, v.minValue(0));
@@ -42,6 +42,8 @@ export const recipeSchema = v.strictObject({
   phases: v.pipe(v.array(phaseSchema), v.minLength(1)),
   /** Pictures for validation: short side resized to `resize`, centre crop of `size`. */
   evaluation: v.strictObject({ size: count, resize: count }),
+  /** How fresh weights are drawn. */
+  initial: v.picklist(['mmpretrain', 'timm', 'apple']),
   optimizer,
   /** Learning rate for `rateForBatch` pictures a step; it grows and shrinks in proportion to `batch`. */
   rate: scheduleSchema,
@@ -51,8 +53,6 @@ export const recipeSchema = v.strictObject({
   decayed: v.strictObject({ norms: v.boolean(), biases: v.boolean() }),
   /** Largest norm of all gradients together; null for no limit. */
   clip: v.nullable(positive),
-  /** Batches whose gradients are averaged before a step. */
-  accumulate: count,
   loss: v.strictObject({
     kind: v.picklist(['crossEntropy', 'binaryCrossEntropy']),
     smoothing: below1,
@@ -73,8 +73,6 @@ export const recipeSchema = v.strictObject({
   precision: v.picklist(['f32', 'bf16']),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
 });
-
-type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 /** Everything that decides how a net learns, as plain JSON. */
 export type Recipe = DeepReadonly<v.InferOutput<typeof recipeSchema>>;
@@ -169,8 +167,8 @@ function replaced(value: unknown, path: readonly string[], next: unknown, key: s
 }
 
 /** Learning rate's schedule for the recipe's own batch. */
-export function rateSchedule({ rate, batch, accumulate, rateForBatch }: Recipe): Recipe['rate'] {
-  const factor = (batch * accumulate) / rateForBatch;
+export function rateSchedule({ rate, batch, rateForBatch }: Recipe): Recipe['rate'] {
+  const factor = batch / rateForBatch;
   const { decline } = rate;
   const final = 'final' in decline ? { ...decline, final: decline.final * factor } : decline;
   return { ...rate, base: rate.base * factor, decline: final };

@@ -21,7 +21,6 @@ const plainAugment = {
 const always224 = [{ epoch: 0, size: 224, strength: 1 }] as const;
 
 const common = {
-  accumulate: 1,
   clip: null,
   distill: null,
   layerDecay: 1,
@@ -35,6 +34,7 @@ const common = {
 const paper: Recipe = {
   ...common,
   name: 'paper',
+  initial: 'apple',
   epochs: 300,
   batch: 256,
   phases: always224,
@@ -53,6 +53,7 @@ const paper: Recipe = {
 const mmpretrain: Recipe = {
   ...paper,
   name: 'mmpretrain',
+  initial: 'mmpretrain',
   rate: {
     base: 0.1,
     decline: { kind: 'cosine', final: 1e-6 },
@@ -66,6 +67,7 @@ const mmpretrain: Recipe = {
 const small: Recipe = {
   ...common,
   name: 'small',
+  initial: 'timm',
   epochs: 60,
   batch: 32,
   phases: [

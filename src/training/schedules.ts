@@ -14,6 +14,9 @@ export interface Moment {
 
 export const epochOf = ({ step, stepsPerEpoch }: Moment): number => Math.floor(step / stepsPerEpoch);
 
+/** Data that nobody changes, all the way down. */
+export type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
 const finite = v.pipe(v.number(), v.finite());
 const atLeast0 = v.pipe(finite, v.minValue(0));
 const share = v.pipe(atLeast0, v.maxValue(1));
@@ -39,7 +42,7 @@ export const scheduleSchema = v.strictObject({
   warmUp: v.strictObject({ unit: v.picklist(['epochs', 'steps']), length: count, start: share }),
 });
 
-export type Schedule = v.InferOutput<typeof scheduleSchema>;
+export type Schedule = DeepReadonly<v.InferOutput<typeof scheduleSchema>>;
 
 export const noWarmUp = { unit: 'epochs', length: 0, start: 1 } as const;
 
@@ -78,7 +81,7 @@ export const phaseSchema = v.strictObject({
   strength: share,
 });
 
-export type Phase = v.InferOutput<typeof phaseSchema>;
+export type Phase = DeepReadonly<v.InferOutput<typeof phaseSchema>>;
 
 /** The last phase that has begun. @param phases in order, the first from epoch 0 */
 export function phaseAt(phases: readonly Phase[], epoch: number): Phase {
@@ -93,7 +96,7 @@ export const averageSchema = v.strictObject({
   warmUp: v.boolean(),
 });
 
-export type Average = v.InferOutput<typeof averageSchema>;
+export type Average = DeepReadonly<v.InferOutput<typeof averageSchema>>;
 
 /**
  * Momentum of the exponential moving average at a step; the first step copies.

@@ -1,0 +1,184 @@
+import type { NamedTensors, Session } from '../engine/engine.ts';
+import { TrainingError } from '../errors.ts';
+import { inputName } from '../model/mobileone.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { RunConfig } from './run-config.ts';
+import type { EpochSums, Progress } from './run-progress.ts';
+import { type Moment, phaseAt } from './schedules.ts';
+import { type Rates, ratesAt, stepInputs, targetsInput, teacherInput } from './step.ts';
+import type { CompiledTeacher } from './teacher.ts';
+import type { TrainingBatch, TrainingData } from './training-data.ts';
+
+/** One step, as it is shown to whoever watches. */
+export interface StepReport extends Rates {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps of this epoch so far, and in all. */
+  readonly step: number;
+  readonly stepsPerEpoch: number;
+  readonly size: number;
+  readonly loss: number;
+  /** Means over the epoch so far. */
+  readonly meanLoss: number;
+  readonly top1: number;
+  readonly imagesPerSecond: number;
+  readonly waitShare: number;
+}
+
+export interface EpochContext {
+  readonly config: RunConfig;
+  readonly session: Session;
+  readonly teacher: CompiledTeacher | undefined;
+  readonly data: TrainingData;
+  readonly batch: number;
+  readonly stepsPerEpoch: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly checkpointSeconds?: number | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+  readonly progress: () => Progress;
+  readonly advance: (progress: Progress) => void;
+  /** Writes a checkpoint of the progress. */
+  readonly save: () => Promise<void>;
+}
+
+const defaultCheckpointSeconds = 600;
+const now = (): number => performance.now() / 1000;
+
+/**
+ * Runs what is left of the epoch under way.
+ * @returns whether the epoch is over; false when the signal ended it before
+ * @throws TrainingError when the loss is no number, or far from where it began
+ */
+export async function runSteps(context: EpochContext): Promise<boolean> {
+  const { config, data, batch, stepsPerEpoch, signal } = context;
+  const epoch = context.progress().history.length;
+  const from = context.progress().step - epoch * stepsPerEpoch;
+  if (from >= stepsPerEpoch) return true;
+  if (signal?.aborted) return false;
+  const { size, strength } = phaseAt(config.recipe.phases, epoch);
+  const watch = lossWatch(config, context);
+  const turn = turnTaker();
+  let outputs: NamedTensors | undefined;
+  let last = now();
+  let saved = last;
+  for await (const one of data.trainBatches({ epoch, from, batch, size, strength })) {
+    const arrived = now();
+    outputs = await runStep(context, one, outputs);
+    await turn();
+    const done = now();
+    const progress = context.progress();
+    const loss = outputs.loss?.data[0] ?? Number.NaN;
+    watch(loss);
+    const sums = added(progress.sums, {
+      loss,
+      correct: agreeing(outputs.logits, one.targets),
+      images: batch,
+      seconds: done - last,
+      waitSeconds: arrived - last,
+    });
+    last = done;
+    context.advance({ ...progress, step: progress.step + 1, sums });
+    context.onStep?.(report(context, { epoch, size, loss }));
+    if (signal?.aborted) return context.progress().step === (epoch + 1) * stepsPerEpoch;
+    if (done - saved > (context.checkpointSeconds ?? defaultCheckpointSeconds)) {
+      await context.save();
+      saved = now();
+      last = saved;
+    }
+  }
+  return true;
+}
+
+/** Lets other work of this thread have its turn now and then: without it Ctrl-C would never be heard. */
+function turnTaker(): () => Promise<void> {
+  let last = now();
+  return async () => {
+    if (now() - last < 0.05) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    last = now();
+  };
+}
+
+async function runStep(
+  { config, session, teacher, stepsPerEpoch, progress }: EpochContext,
+  { images, targets }: TrainingBatch,
+  outputs: NamedTensors | undefined,
+): Promise<NamedTensors> {
+  const inputs = {
+    [inputName]: images,
+    [targetsInput]: targets,
+    ...(teacher ? { [teacherInput]: await teacher.probabilities(images) } : {}),
+    ...stepInputs(config.recipe, momentOf(config, progress().step, stepsPerEpoch)),
+  };
+  return session.run(inputs, outputs);
+}
+
+function momentOf({ recipe }: RunConfig, step: number, stepsPerEpoch: number): Moment {
+  return { step, stepsPerEpoch, epochs: recipe.epochs };
+}
+
+function added(sums: EpochSums, one: EpochSums): EpochSums {
+  return {
+    loss: sums.loss + one.loss * one.images,
+    correct: sums.correct + one.correct,
+    images: sums.images + one.images,
+    seconds: sums.seconds + one.seconds,
+    waitSeconds: sums.waitSeconds + one.waitSeconds,
+  };
+}
+
+/** Pictures whose largest logit is that of their largest target. */
+function agreeing(logits: Tensor | undefined, targets: Tensor): number {
+  const classes = targets.shape.at(-1) ?? 1;
+  let count = 0;
+  for (let start = 0; start < targets.data.length; start += classes)
+    if (largest(logits?.data ?? [], start, classes) === largest(targets.data, start, classes)) count++;
+  return count;
+}
+
+function largest(values: ArrayLike<number>, start: number, length: number): number {
+  let best = 0;
+  for (let i = 1; i < length; i++)
+    if ((values[start + i] ?? 0) > (values[start + best] ?? 0)) best = i;
+  return best;
+}
+
+function report(context: EpochContext, one: { epoch: number; size: number; loss: number }): StepReport {
+  const { config, stepsPerEpoch } = context;
+  const { step, sums } = context.progress();
+  return {
+    ...ratesAt(config.recipe, momentOf(config, step - 1, stepsPerEpoch)),
+    epoch: one.epoch + 1,
+    epochs: config.recipe.epochs,
+    step: step - one.epoch * stepsPerEpoch,
+    stepsPerEpoch,
+    size: one.size,
+    loss: one.loss,
+    meanLoss: sums.loss / sums.images,
+    top1: sums.correct / sums.images,
+    imagesPerSecond: sums.images / Math.max(1e-9, sums.seconds),
+    waitShare: sums.waitSeconds / Math.max(1e-9, sums.seconds),
+  };
+}
+
+/** A loss that guesses have is ln K; one that stays this many times above it learns nothing any more. */
+const diverged = 20;
+
+/** Looks at every loss, and at their mean over about 20 steps. */
+function lossWatch(config: RunConfig, { stepsPerEpoch, progress }: EpochContext): (loss: number) => void {
+  const { recipe, labels } = config;
+  const guessing = recipe.loss.kind === 'crossEntropy' ? Math.log(Math.max(2, labels.length)) : Math.LN2;
+  let mean = guessing;
+  return (loss) => {
+    mean += (loss - mean) / 20;
+    if (Number.isFinite(loss) && mean < diverged * guessing) return;
+    const { step, history } = progress();
+    const { rate } = ratesAt(recipe, momentOf(config, step, stepsPerEpoch));
+    const what = Number.isFinite(loss) ? `has grown to ${mean.toPrecision(3)}` : `is ${loss}`;
+    throw new TrainingError(
+      `training: the loss ${what} in epoch ${history.length + 1}, step ${step + 1 - history.length * stepsPerEpoch} of ${stepsPerEpoch} (learning rate ${rate.toPrecision(3)}). Expected it to fall from ${guessing.toPrecision(3)}, which guesses have. The checkpoints are those of before; start again with a lower rate.base, a longer rate.warmUp or a limit such as clip=1.`,
+      { loss, step, rate },
+    );
+  };
+}

@@ -1,0 +1,58 @@
+import type { CompileOptions, Engine } from '../engine/engine.ts';
+import { type ClassificationMetrics, classificationMeter } from '../metrics/classification.ts';
+import type { Form } from '../model/block.ts';
+import type { MobileOneConfig } from '../model/config.ts';
+import { buildMobileOne, inputName } from '../model/mobileone.ts';
+import type { Weights } from '../tensor/tensor.ts';
+import { reparameterize } from '../transform/reparameterize.ts';
+import type { TrainingData } from './training-data.ts';
+
+export interface EvaluationOptions {
+  readonly engine: Engine;
+  readonly compile?: CompileOptions;
+  readonly batch: number;
+  /** Side of the pictures, and their short side before the crop. */
+  readonly size: number;
+  readonly resize: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Of every batch: probabilities [labels.length, classes]. */
+  readonly onBatch?: (probabilities: Float32Array, labels: readonly number[]) => void;
+}
+
+export interface WeightedNet {
+  readonly config: MobileOneConfig;
+  readonly form: Form;
+  readonly weights: Weights;
+}
+
+/** How well a net answers on the validation pictures, in deploy form. @throws the signal's reason */
+export async function evaluateNet(
+  net: WeightedNet,
+  data: TrainingData,
+  options: EvaluationOptions,
+): Promise<ClassificationMetrics> {
+  const { size, resize } = options;
+  const batch = Math.max(1, Math.min(options.batch, data.validationCount));
+  const graph = buildMobileOne(net.config, {
+    form: net.form,
+    batch,
+    height: size,
+    width: size,
+    outputs: ['probabilities'],
+  });
+  const deploy = reparameterize({ graph, weights: net.weights });
+  const session = await options.engine.compile(deploy.graph, deploy.weights, options.compile);
+  const meter = classificationMeter(data.classes);
+  try {
+    for await (const { images, labels } of data.validationBatches({ batch, size, resize })) {
+      options.signal?.throwIfAborted();
+      const { probabilities } = await session.run({ [inputName]: images });
+      const rows = Float32Array.from(probabilities?.data ?? []).subarray(0, labels.length * data.classes);
+      meter.addBatch(rows, labels);
+      options.onBatch?.(rows, labels);
+    }
+  } finally {
+    session.dispose();
+  }
+  return meter.result();
+}

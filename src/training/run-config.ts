@@ -1,0 +1,71 @@
+import * as v from 'valibot';
+import { UsageError } from '../errors.ts';
+import { checkEvalTransform, type EvalTransform } from '../image/eval-transform.ts';
+import type { Form } from '../model/block.ts';
+import { type MobileOneConfig, validateConfig } from '../model/config.ts';
+import { checkRecipe, type Recipe } from './recipe.ts';
+
+/** Everything that decides what a run computes, as plain JSON: `config.json` of its folder. */
+export interface RunConfig {
+  readonly version: 1;
+  /** What the trained net is called. */
+  readonly name: string;
+  readonly model: MobileOneConfig;
+  /** Deploy form: the convolutions of a net without branches and norms learn as they are. */
+  readonly form: Form;
+  readonly labels: readonly string[];
+  /** How pictures are prepared for evaluation, and for whoever uses the net. */
+  readonly transform: EvalTransform;
+  readonly recipe: Recipe;
+  /** Where the data lies, and how much of it there is: a resumed run must find the same. */
+  readonly data: { readonly name: string; readonly train: number; readonly validation: number };
+  /** The weights the run started from; null for fresh ones. */
+  readonly from: string | null;
+}
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const schema = v.strictObject({
+  version: v.literal(1),
+  name: v.string(),
+  model: v.strictObject({
+    name: v.string(),
+    inChannels: count,
+    stemChannels: count,
+    stages: v.array(v.strictObject({ pairs: count, channels: count, squeezeExcitePairs: count })),
+    branches: count,
+    classes: count,
+    squeezeRounding: v.picklist(['floor', 'divisor8', 'corenet']),
+  }),
+  form: v.picklist(['train', 'deploy']),
+  labels: v.array(v.string()),
+  transform: v.unknown(),
+  recipe: v.unknown(),
+  data: v.strictObject({ name: v.string(), train: count, validation: count }),
+  from: v.nullable(v.string()),
+});
+
+/** @throws UsageError naming what is not as it should be; ImageError for the transform */
+export function checkRunConfig(value: unknown, where: string): RunConfig {
+  const result = v.safeParse(schema, value);
+  if (!result.success) {
+    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
+    throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
+  }
+  const { transform, recipe, model } = result.output;
+  validateConfig(model);
+  return {
+    ...result.output,
+    transform: checkEvalTransform(transform, `${where}: transform`),
+    recipe: checkRecipe(recipe, `${where}: recipe`),
+  };
+}
+
+/** Pictures of a step: the recipe's, or all there are when they are fewer. */
+export function batchOf({ recipe, data }: RunConfig): number {
+  return Math.min(recipe.batch, data.train);
+}
+
+/** What is over after the last whole batch of an epoch is left out; another epoch shuffles it in. */
+export function stepsPerEpoch(config: RunConfig): number {
+  return Math.floor(config.data.train / batchOf(config));
+}
