@@ -139,8 +139,7 @@ function agreeing(logits: Tensor | undefined, targets: Tensor): number {
 
 function largest(values: ArrayLike<number>, start: number, length: number): number {
   let best = 0;
-  for (let i = 1; i < length; i++)
-    if ((values[start + i] ?? 0) > (values[start + best] ?? 0)) best = i;
+  for (let i = 1; i < length; i++) if ((values[start + i] ?? 0) > (values[start + best] ?? 0)) best = i;
   return best;
 }
 

@@ -6,11 +6,10 @@ test('layers of parameters', () => {
   assert.equal(layerOf('stages.0.1.conv.2.bn.gamma'), 'stages.0.1');
   assert.equal(layerOf('stem.weight'), 'stem');
   assert.equal(layerOf('stages.3.10.se.squeeze.bias'), 'stages.3.10');
-  assert.deepEqual(layersOf(['stem.conv.0.weight', 'stem.conv.0.bn.gamma', 'stages.0.0.weight', 'head.bias']), [
-    'stem',
-    'stages.0.0',
-    'head',
-  ]);
+  assert.deepEqual(
+    layersOf(['stem.conv.0.weight', 'stem.conv.0.bn.gamma', 'stages.0.0.weight', 'head.bias']),
+    ['stem', 'stages.0.0', 'head'],
+  );
 });
 
 test('freeze levels reach from the stem as far as they say', () => {

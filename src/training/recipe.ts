@@ -68,8 +68,8 @@ export const recipeSchema = v.strictObject({
     v.string(),
     v.regex(/^(none|stem|stage[1-9]|backbone)$/, 'expected none, stem, stage1 … or backbone'),
   ),
-  /** Trains blocks as one convolution where that is cheaper; the numbers are the same but for rounding. */
-  mergeBranches: v.boolean(),
+  /** Which blocks train as one convolution: those where it pays, all or none. The numbers are the same to rounding. */
+  mergeBranches: v.picklist(['paying', 'all', 'none']),
   precision: v.picklist(['f32', 'bf16']),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
 });

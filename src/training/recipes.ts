@@ -25,7 +25,7 @@ const common = {
   distill: null,
   layerDecay: 1,
   freeze: 'none',
-  mergeBranches: true,
+  mergeBranches: 'paying',
   precision: 'f32',
   seed: 0,
 } as const;

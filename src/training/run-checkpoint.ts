@@ -50,7 +50,9 @@ export async function readRunCheckpoint(source: Uint8Array | ByteSource): Promis
   const checkpoint = await readCheckpoint(source instanceof Uint8Array ? memorySource(source) : source);
   const where = source instanceof Uint8Array ? 'checkpoint' : `checkpoint "${source.name}"`;
   if (!isRunCheckpoint(checkpoint.metadata))
-    throw new FormatError(`${where}: expected a training run's checkpoint, found weights without its progress.`);
+    throw new FormatError(
+      `${where}: expected a training run's checkpoint, found weights without its progress.`,
+    );
   const tensors = new Map<string, Tensor>();
   for (const [name, lazy] of checkpoint.tensors) tensors.set(name, rawToTensor(await lazy.read()));
   const state = new Map<string, Tensor>();
@@ -73,8 +75,12 @@ function parse(text: string | undefined, where: string): unknown {
   try {
     return JSON.parse(text ?? '');
   } catch (cause) {
-    throw new FormatError(`${where}: its metadata must be JSON, found ${JSON.stringify(text?.slice(0, 40))}.`, {}, {
-      cause,
-    });
+    throw new FormatError(
+      `${where}: its metadata must be JSON, found ${JSON.stringify(text?.slice(0, 40))}.`,
+      {},
+      {
+        cause,
+      },
+    );
   }
 }

@@ -13,7 +13,9 @@ export interface RunStore {
 }
 
 /** A store in memory. */
-export function memoryRunStore(name = 'memory'): RunStore & { readonly files: ReadonlyMap<string, Uint8Array> } {
+export function memoryRunStore(
+  name = 'memory',
+): RunStore & { readonly files: ReadonlyMap<string, Uint8Array> } {
   const files = new Map<string, Uint8Array>();
   return {
     name,

@@ -3,6 +3,7 @@ import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../graph/graph.ts';
 import type { Net } from '../graph/net.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
+import { mergeBranches } from '../transform/merge-branches.ts';
 import { trainNorms } from '../transform/train-norms.ts';
 import { isFrozen, layerOf } from './layer-names.ts';
 import { type Recipe, rateSchedule } from './recipe.ts';
@@ -37,7 +38,9 @@ export function trainingStep(net: Net, rules: StepRules): TrainingStep {
 }
 
 export function trainingStepGraph(net: CheckedGraph, rules: StepRules): CheckedGraph {
-  const graph = trainNorms(net, { frozen: (name) => isFrozen(rules.freeze, layerOf(name)) });
+  const learning = trainNorms(net, { frozen: (name) => isFrozen(rules.freeze, layerOf(name)) });
+  const { mergeBranches: merged } = rules;
+  const graph = mergeBranches(learning, merged === 'paying' ? {} : { choose: merged });
   const logits = graph.outputs.find(({ name }) => name === 'logits')?.value;
   if (logits === undefined)
     throw new GraphError(`training step of "${net.name}": needs an output "logits" [N,K].`);
@@ -48,7 +51,12 @@ export function trainingStepGraph(net: CheckedGraph, rules: StepRules): CheckedG
   return withUpdates(b.finish(), loss, rules);
 }
 
-function lossOf(b: GraphBuilder, { kind, smoothing }: Recipe['loss'], logits: ValueId, targets: ValueId): ValueId {
+function lossOf(
+  b: GraphBuilder,
+  { kind, smoothing }: Recipe['loss'],
+  logits: ValueId,
+  targets: ValueId,
+): ValueId {
   if (kind === 'crossEntropy') return b.node('crossEntropy', 'loss.labels', { smoothing }, [logits, targets]);
   const smooth = smoothing === 0 ? targets : smoothed(b, targets, smoothing);
   return b.node('binaryCrossEntropy', 'loss.labels', {}, [logits, smooth]);
@@ -58,7 +66,12 @@ function lossOf(b: GraphBuilder, { kind, smoothing }: Recipe['loss'], logits: Va
 function smoothed(b: GraphBuilder, targets: ValueId, smoothing: number): ValueId {
   const shape = b.shape(targets);
   const kept = b.node('scale', 'targets.kept', { factor: 1 - smoothing }, [targets]);
-  const uniform = b.node('constant', 'targets.uniform', { shape, value: smoothing / (shape.at(-1) ?? 1) }, []);
+  const uniform = b.node(
+    'constant',
+    'targets.uniform',
+    { shape, value: smoothing / (shape.at(-1) ?? 1) },
+    [],
+  );
   return b.node('sum', 'targets.smoothed', {}, [kept, uniform]);
 }
 

@@ -141,7 +141,8 @@ test('a loss that is no number stops the run and says what to do; the checkpoint
   await assert.rejects(
     train(begin({ store, data: broken })),
     (error: unknown) =>
-      error instanceof TrainingError && /is NaN in epoch 3, step 1 of 2 .*lower rate\.base/.test(error.message),
+      error instanceof TrainingError &&
+      /is NaN in epoch 3, step 1 of 2 .*lower rate\.base/.test(error.message),
   );
   assert.equal((await readRun(store))?.progress.history.length, 2);
   const wild = tinyConfig({ rate: { ...tinyConfig().recipe.rate, base: 1e6 } });

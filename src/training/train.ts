@@ -99,7 +99,9 @@ async function openRun(options: TrainOptions): Promise<Run> {
   const net = buildMobileOne(config.model, { form: config.form, height: size, width: size });
   const weights = from?.state ?? options.weights;
   if (weights === undefined)
-    throw new UsageError('train: expected weights to start with, or a checkpoint to go on from; found neither.');
+    throw new UsageError(
+      'train: expected weights to start with, or a checkpoint to go on from; found neither.',
+    );
   const best = from && from.progress.bestEpoch > 0 ? await bestWeights(options.store, net) : undefined;
   return {
     options,
@@ -208,7 +210,10 @@ async function endEpoch(run: Run): Promise<boolean> {
   };
   if (better) {
     run.best = weights;
-    await store.write(runFiles.best, encodeRunCheckpoint({ config, progress: run.progress, state: run.state }));
+    await store.write(
+      runFiles.best,
+      encodeRunCheckpoint({ config, progress: run.progress, state: run.state }),
+    );
     await store.write(runFiles.model, deployFile(config, weights));
   }
   await writeLast(run);
@@ -237,7 +242,10 @@ async function evaluated(
   }
 }
 
-function metricsRow({ options, progress, steps }: Run, metrics: ClassificationMetrics | undefined): MetricsRow {
+function metricsRow(
+  { options, progress, steps }: Run,
+  metrics: ClassificationMetrics | undefined,
+): MetricsRow {
   const { recipe } = options.config;
   const { sums, step, history } = progress;
   const { size, strength } = phaseAt(recipe.phases, history.length);

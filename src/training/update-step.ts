@@ -1,5 +1,5 @@
-import { graphBuilder } from '../graph/builder.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
+import { graphBuilder } from '../graph/builder.ts';
 import { type CheckedGraph, isLearned, type ParameterRole, type ValueId, valueAt } from '../graph/graph.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { elementCount, type Tensor, type Weights } from '../tensor/tensor.ts';

@@ -87,9 +87,7 @@ export function tinyData(wait: () => Promise<void> = async () => undefined): Tra
           size,
           numbers.map((n) => picture(1000 * epoch + n, n % classes, size)),
         );
-        const targets = Float32Array.from(
-          numbers.flatMap((n) => (n % classes === 0 ? [1, 0] : [0, 1])),
-        );
+        const targets = Float32Array.from(numbers.flatMap((n) => (n % classes === 0 ? [1, 0] : [0, 1])));
         yield { images, targets: { shape: [count, classes], data: targets } };
       }
     },
