@@ -48,6 +48,13 @@ const graphs: { readonly [name: string]: (b: GraphBuilder) => void } = {
     b.update(s, next);
     b.output('y', b.node('softmax', 'soft', {}, [next]));
   },
+  'numbers that never change': (b) => {
+    const [x, p] = [b.input('x', shape), b.parameter('p', shape, 'state')];
+    const half = b.node('constant', 'half', { shape, value: 0.5 }, []);
+    b.update(p, half);
+    b.output('half', half);
+    b.output('y', b.node('multiply', 'y', {}, [b.node('sum', 's', {}, [p, half]), x]));
+  },
   'a parameter that stays as it is, and a task that cannot write over what it reads': (b) => {
     const [x, p, q] = [
       b.input('x', shape),
@@ -98,6 +105,45 @@ for (const target of targets)
           session.dispose();
           assert.throws(() => session.state(), /disposed/);
         });
+    });
+
+/** A linear layer that learns y = x·Wᵀ by gradient descent, all of it one graph. */
+function learner(): CheckedGraph {
+  const b = graphBuilder('learner');
+  const [x, minusWanted] = [b.input('x', [16, 5]), b.input('minusWanted', [16, 3])];
+  const weight = b.parameter('weight', [3, 5], 'weight');
+  const error = b.node('sum', 'error', {}, [b.node('linear', 'y', {}, [x, weight]), minusWanted]);
+  const gradient = b.node('matmul', 'gradient', { transposeA: true, transposeB: false }, [error, x]);
+  const rate = b.node('constant', 'rate', { shape: [3, 5], value: -0.02 }, []);
+  const step = b.node('multiply', 'step', {}, [gradient, rate]);
+  b.update(weight, b.node('sum', 'next', {}, [weight, step]));
+  b.output('error', error);
+  return b.finish();
+}
+
+for (const target of targets)
+  for (const threads of [1, 2])
+    test(`a graph that learns, ${target}, threads ${threads}`, { skip: skipTarget(target) }, async () => {
+      const graph = learner();
+      const weights = new Map([['weight', zeros([3, 5])]]);
+      const wanted = normal([3, 5]);
+      const reference = await referenceEngine.compile(graph, weights);
+      const session = await engine.compile(graph, weights, { target, threads });
+      for (let step = 0; step < 60; step++) {
+        const x = normal([16, 5]);
+        const minusWanted = zeros([16, 3]);
+        for (let i = 0; i < 48; i++)
+          for (let j = 0; j < 5; j++)
+            minusWanted.data[i] =
+              (minusWanted.data[i] ?? 0) -
+              (x.data[Math.floor(i / 3) * 5 + j] ?? 0) * (wanted.data[(i % 3) * 5 + j] ?? 0);
+        const [want, got] = [await reference.run({ x, minusWanted }), await session.run({ x, minusWanted })];
+        close(got.error, want.error, `error of step ${step}`);
+        close(session.state().get('weight'), reference.state().get('weight'), `step ${step}`);
+      }
+      const { absolute } = maxDifference(session.state().get('weight') ?? zeros([0]), wanted);
+      assert.ok(absolute < 0.01, `learned to ${absolute}`);
+      session.dispose();
     });
 
 function close(found: Tensor | undefined, wanted: Tensor | undefined, name: string): void {

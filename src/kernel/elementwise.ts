@@ -38,6 +38,10 @@ export interface ElementwiseTask {
 
 /** f32 a tile writes: small enough for the first cache, large enough that starting it costs nothing. */
 const TILE_ELEMENTS = 4096;
+/** Tiles enough for any number of threads; where there would be more, larger ones stream just as well. */
+const MOST_TILES = 128;
+/** Rows that are walked once for each few vectors of channels should stay in the second cache meanwhile. */
+const MOST_ROW_ELEMENTS = 32768;
 /** Vectors held at once; activations need some beside them. */
 const VECTORS = 4;
 /** Pointers that a kernel can walk along with its two counters on every target. */
@@ -140,14 +144,15 @@ function planPass(target: VectorTarget, shape: Shape, operands: readonly Operand
   const byChannel = operands.some((operand) => operand.source === 'channel');
   const channels = shape.at(-1) ?? 1;
   if (!byChannel)
-    return shares(total, TILE_ELEMENTS).map(({ start, count }) =>
+    return shares(total, Math.max(TILE_ELEMENTS, Math.ceil(total / MOST_TILES))).map(({ start, count }) =>
       tile(target, operands, ends, { rows: 1, channels: count }, start, 0),
     );
   const images = shape[0] ?? 1;
+  const elements = Math.max(TILE_ELEMENTS, Math.min(MOST_ROW_ELEMENTS, total / MOST_TILES));
   const rows = total / images / channels;
   const tiles: Tile[] = [];
   for (let image = 0; image < images; image++)
-    for (const { start, count } of shares(rows, Math.ceil(TILE_ELEMENTS / channels)))
+    for (const { start, count } of shares(rows, Math.ceil(elements / channels)))
       tiles.push(
         tile(
           target,

@@ -43,7 +43,7 @@ function compile(
   const threads = pool && provider.canShare ? wanted : 1;
   return createSession({
     graph,
-    parameters,
+    parameters: new Map([...parameters, ...program.known]),
     program,
     provider,
     threads,

@@ -1,11 +1,16 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
+import { elementCount } from '../../tensor/tensor.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
 import { input, type LowerContext, type Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
 const lowerTable: Partial<TrainingLowerRules> = {
   ...convGradientRules,
+  constant: ({ attrs: { shape, value } }) => ({
+    kind: 'known',
+    tensor: { shape, data: new Float32Array(elementCount(shape)).fill(value) },
+  }),
   reshape: (node) => ({ kind: 'alias', source: input(node) }),
 };
 

@@ -99,6 +99,22 @@ describe('what is folded into what', () => {
   });
 });
 
+test('updates come as soon as what they read is there and what they renew was read', () => {
+  const { program, placement } = lowering((b, x) => {
+    const [p, q] = ['p', 'q'].map((name) => b.parameter(name, [2, 4, 4, 8], 'state'));
+    if (p === undefined || q === undefined) return;
+    const first = b.node('softmax', 'first', {}, [sum(b, 'both', x, q)]);
+    const second = b.node('softmax', 'second', {}, [first]);
+    b.output('y', b.node('softmax', 'third', {}, [sum(b, 'late', second, p)]));
+    b.update(p, sum(b, 'next p', p, first));
+    b.update(q, sum(b, 'next q', q, first));
+  });
+  const names = program.tasks.map((task) => task.name);
+  assert.deepEqual(names, ['both', 'first', 'next q', 'second', 'late', 'next p', 'third']);
+  assert.equal(program.homes.size, 2);
+  for (const value of program.homes.keys()) assert.equal(placement.values.get(value), undefined);
+});
+
 describe('memory', () => {
   const offsetOf = ({ program, placement }: Lowering, name: string): number => {
     const task = program.tasks.find((each) => each.name === name) ?? assert.fail(name);

@@ -11,6 +11,7 @@ import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { lowerNode } from './lower-rules.ts';
 import { type ChainLink, type ChainView, type Lowered, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
+import { updatesEarly } from './schedule.ts';
 import { type Body, convSources, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
 import { planUpdates } from './updates.ts';
@@ -32,14 +33,23 @@ export function lower(
 ): Program {
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
-  const lowered = graph.nodes.map((node) => lowerNode(node, { graph, constants }));
+  const known = new Map<ValueId, Tensor>();
+  const lowered = graph.nodes.map((node) => {
+    const how = lowerNode(node, { graph, constants });
+    const [output] = node.outputs;
+    if (how.kind === 'known' && output !== undefined) {
+      known.set(output, how.tensor);
+      constants.set(output, how.tensor);
+    }
+    return how;
+  });
   const storage = aliases(graph, lowered);
   const uses = countUses(graph, lowered, storage);
   /** Groups in running order, by the value they give. */
   const groups = new Map<ValueId, Group>();
   graph.nodes.forEach((node, i) => {
     const [[output, ...others], how] = [node.outputs, lowered[i]];
-    if (output === undefined || how === undefined || how.kind === 'alias') return;
+    if (output === undefined || how === undefined || how.kind === 'alias' || how.kind === 'known') return;
     const shape = valueAt(graph, output).shape;
     if (how.kind !== 'chain') {
       groups.set(output, { body: how, links: [], nodes: [node], shape, output, others });
@@ -74,9 +84,13 @@ export function lower(
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
   const context: TaskContext = { target, storage, precision, typeOf };
-  const tasks = all.map((group) => makeTask(group, context));
+  const tasks = updatesEarly(
+    graph,
+    all.map((group) => makeTask(group, context)),
+    storage,
+  );
   const updates = planUpdates(graph, tasks, storage, target);
-  return { tasks: [...tasks, ...updates.tasks], storage, typeOf, homes: updates.homes };
+  return { tasks: [...tasks, ...updates.tasks], storage, typeOf, homes: updates.homes, known };
 }
 
 function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {

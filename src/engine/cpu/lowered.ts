@@ -35,6 +35,8 @@ export type ConvWeights =
 /** What a node is to this engine. */
 export type Lowered =
   | { readonly kind: 'alias'; readonly source: ValueId }
+  /** The same numbers in every run. */
+  | { readonly kind: 'known'; readonly tensor: Tensor }
   | { readonly kind: 'chain'; readonly views: readonly ChainView[] }
   | {
       readonly kind: 'convolution';
@@ -56,7 +58,7 @@ export function operandsOf(link: ChainLink): readonly ValueId[] {
 
 export interface LowerContext {
   readonly graph: CheckedGraph;
-  /** Those that no run changes: they may be packed and folded. */
+  /** Parameters that no run changes, and results that never change: they may be packed and folded. */
   readonly constants: ReadonlyMap<ValueId, Tensor>;
 }
 

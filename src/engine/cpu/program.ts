@@ -1,6 +1,7 @@
 import type { ValueId } from '../../graph/graph.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
 
 /** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */
 export interface Task {
@@ -23,4 +24,6 @@ export interface Program {
   readonly typeOf: (value: ValueId) => PixelStorage;
   /** Values that are written where an updated parameter lies. */
   readonly homes: ReadonlyMap<ValueId, ValueId>;
+  /** Results that never change; they are part of the image as parameters are. */
+  readonly known: ReadonlyMap<ValueId, Tensor>;
 }
