@@ -1,6 +1,7 @@
 /**
- * The code of a depthwise convolution: strips of output rows, cut into blocks of columns; for each block, one
- * vector of channels after the other, so that memory is read in stretches of whole pixels.
+ * The code of a depthwise convolution, or of the gradient of its input: strips of output rows, cut into blocks of
+ * columns; for each block, one vector of channels after the other, so that memory is read in stretches of whole
+ * pixels.
  *
  *     weights   for each vector of channels: [lanes] bias, then [kH·kW][lanes]
  */
@@ -9,38 +10,33 @@ import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Slot } from './plan.ts';
+import { type Reach, type ReachBlock, reachName } from './reach.ts';
 import { channelBytes, type PixelStorage, pixelBytes, storageName, storePixel } from './storage.ts';
-import { blockName, type TapRange } from './window-blocks.ts';
-
-/** A block of columns, `repeat` times in a row; `start` and `before` are as in panel-kernel.ts. */
-export interface DepthwiseBlock {
-  readonly taps: readonly TapRange[];
-  readonly repeat: number;
-  readonly start: number;
-  readonly before: number;
-}
 
 /** Everything the code depends on; sizes are in bytes unless said otherwise. */
 export interface DepthwiseSpec {
   readonly kernel: readonly [height: number, width: number];
   /** Number of channels. */
   readonly channels: number;
-  /** Taps inside the input for each row of a strip. */
-  readonly rows: readonly TapRange[];
-  /** Where the first row's first tap lies before the record's input: within the padding. */
-  readonly before: number;
-  readonly blocks: readonly DepthwiseBlock[];
-  /** From one tap, kernel row, output column and output row to the next, in the input. */
-  readonly tapStride: number;
-  readonly kernelRowStride: number;
-  readonly columnStride: number;
-  readonly rowStride: number;
-  readonly outputRowStride: number;
-  /** All taps stay in registers and each input is loaded once; else inputs are operands from memory. */
-  readonly keepsTaps: boolean;
+  /** A strip: what its rows read, and how many rows further the next one reads. */
+  readonly rows: Pick<ReachBlock, 'reaches' | 'advance'>;
+  readonly columns: readonly ReachBlock[];
+  /** From one row of the input to the next. */
+  readonly inputRow: number;
+  readonly outputRow: number;
+  readonly tile: DepthwiseTile;
   readonly residual: boolean;
   readonly activation: ActivationName | null;
   readonly output: PixelStorage;
+}
+
+/** What is computed at once. */
+export interface DepthwiseTile {
+  /** Output rows and columns whose sums are in registers. */
+  readonly rows: number;
+  readonly columns: number;
+  /** All taps stay in registers and each input is loaded once; else inputs are operands from memory. */
+  readonly keepsTaps: boolean;
 }
 
 const SLOT = { input: 1, weights: 2, output: 3, residual: 4, strips: 5 } as const;
@@ -64,20 +60,13 @@ export function depthwiseSlots({
 }
 
 export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
-  const blocks = spec.blocks.map(
-    (block) => `${blockName(spec.kernel[1], block)}*${block.repeat}@${block.start}-${block.before}`,
+  const { kernel, channels, rows, inputRow, outputRow, tile, output } = spec;
+  const columns = spec.columns.map(
+    ({ reaches, repeat, start, advance }) => `${reachName(reaches)}*${repeat}@${start}+${advance}`,
   );
-  const rows = blockName(spec.kernel[0], { taps: spec.rows });
-  const strides = [
-    spec.tapStride,
-    spec.kernelRowStride,
-    spec.columnStride,
-    spec.rowStride,
-    spec.outputRowStride,
-    spec.before,
-  ];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  const name = `${storageName(spec.output)}_depthwise${epilogue}_${spec.keepsTaps ? 'kept' : 'operands'}_k${spec.kernel.join('x')}c${spec.channels}_r${rows}_s${strides.join(',')}_b${blocks.join(',')}`;
+  const block = `${tile.keepsTaps ? 'kept' : 'operands'}${tile.rows}x${tile.columns}`;
+  const name = `${storageName(output)}_depthwise${epilogue}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
 }
 
@@ -96,37 +85,32 @@ function emitStrips(a: VectorAssembler, spec: DepthwiseSpec): void {
     residual: spec.residual ? a.slot(SLOT.residual) : undefined,
   };
   const { input, output, residual } = pointers;
-  const pixel = pixelBytes(spec.output, spec.channels);
+  const inputPixel = spec.channels * 4;
+  const outputPixel = pixelBytes(spec.output, spec.channels);
   countBySlot(a, SLOT.strips, () => {
     let read = 0;
     let written = 0;
-    for (const block of spec.blocks) {
-      const columns = block.taps.length;
-      a.addInt(input, block.start - read);
-      a.loop(block.repeat, () => {
-        emitChannels(a, spec, block, pointers);
-        a.addInt(input, columns * spec.columnStride);
-        a.addInt(output, columns * pixel);
-        if (residual !== undefined) a.addInt(residual, columns * pixel);
+    for (const { reaches, repeat, start, advance } of spec.columns) {
+      a.addInt(input, start * inputPixel - read);
+      a.loop(repeat, () => {
+        emitChannels(a, spec, reaches, pointers);
+        a.addInt(input, advance * inputPixel);
+        a.addInt(output, reaches.length * outputPixel);
+        if (residual !== undefined) a.addInt(residual, reaches.length * outputPixel);
       });
-      read = block.start + block.repeat * columns * spec.columnStride;
-      written += block.repeat * columns * pixel;
+      read = (start + repeat * advance) * inputPixel;
+      written += repeat * reaches.length * outputPixel;
     }
-    a.addInt(input, spec.rows.length * spec.rowStride - read);
-    a.addInt(output, spec.rows.length * spec.outputRowStride - written);
-    if (residual !== undefined) a.addInt(residual, spec.rows.length * spec.outputRowStride - written);
+    a.addInt(input, spec.rows.advance * spec.inputRow - read);
+    a.addInt(output, spec.rows.reaches.length * spec.outputRow - written);
+    if (residual !== undefined) a.addInt(residual, spec.rows.reaches.length * spec.outputRow - written);
   });
   a.freeInt(input, pointers.weights, output);
   if (residual !== undefined) a.freeInt(residual);
 }
 
 /** A block for all channels; pointers are afterwards where they were. */
-function emitChannels(
-  a: VectorAssembler,
-  spec: DepthwiseSpec,
-  block: DepthwiseBlock,
-  pointers: Pointers,
-): void {
+function emitChannels(a: VectorAssembler, spec: DepthwiseSpec, columns: Reaches, pointers: Pointers): void {
   const vecBytes = a.lanes * 4;
   const weightBytes = (1 + spec.kernel[0] * spec.kernel[1]) * vecBytes;
   const whole = Math.floor(spec.channels / a.lanes);
@@ -136,16 +120,46 @@ function emitChannels(
   for (const pointer of [pointers.output, pointers.residual])
     if (pointer !== undefined) moving.push({ pointer, bytes: outBytes });
   a.loop(whole, () => {
-    emitBlock(a, spec, block, pointers, a.lanes);
+    emitBlock(a, spec, columns, pointers, a.lanes);
     for (const { pointer, bytes } of moving) a.addInt(pointer, bytes);
     a.addInt(pointers.weights, weightBytes);
   });
-  if (rest > 0) emitBlock(a, spec, block, pointers, rest);
+  if (rest > 0) emitBlock(a, spec, columns, pointers, rest);
   for (const { pointer, bytes } of moving) a.subtractInt(pointer, whole * bytes);
   a.subtractInt(pointers.weights, whole * weightBytes);
 }
 
-/** One product of a block: which sum, which tap, and where the input lies. */
+type Reaches = readonly (readonly Reach[])[];
+
+/** Rows and columns of a block that are computed at once. */
+interface Part {
+  readonly firstRow: number;
+  readonly firstColumn: number;
+  readonly rows: Reaches;
+  readonly columns: Reaches;
+}
+
+function emitBlock(
+  a: VectorAssembler,
+  spec: DepthwiseSpec,
+  columns: Reaches,
+  pointers: Pointers,
+  count: number,
+): void {
+  const rows = spec.rows.reaches;
+  for (let firstRow = 0; firstRow < rows.length; firstRow += spec.tile.rows)
+    for (let firstColumn = 0; firstColumn < columns.length; firstColumn += spec.tile.columns) {
+      const part: Part = {
+        firstRow,
+        firstColumn,
+        rows: rows.slice(firstRow, firstRow + spec.tile.rows),
+        columns: columns.slice(firstColumn, firstColumn + spec.tile.columns),
+      };
+      emitPart(a, spec, part, pointers, count);
+    }
+}
+
+/** One product of a part: which sum, which tap, and where the input lies. */
 interface Product {
   readonly row: number;
   readonly column: number;
@@ -153,25 +167,20 @@ interface Product {
   readonly offset: number;
 }
 
-function productsOf(spec: DepthwiseSpec, block: DepthwiseBlock): Product[] {
-  const products: Product[] = [];
-  for (const [row, { first: top, end: bottom }] of spec.rows.entries())
-    for (const [column, { first: left, end: right }] of block.taps.entries())
-      for (let i = top; i < bottom; i++)
-        for (let j = left; j < right; j++)
-          products.push({
-            row,
-            column,
-            tap: i * spec.kernel[1] + j,
-            offset:
-              row * spec.rowStride +
-              i * spec.kernelRowStride -
-              spec.before +
-              column * spec.columnStride +
-              j * spec.tapStride -
-              block.before,
-          });
-  return products;
+function productsOf(spec: DepthwiseSpec, { rows, columns }: Part): Product[] {
+  const pixel = spec.channels * 4;
+  return rows.flatMap((vertical, row) =>
+    columns.flatMap((horizontal, column) =>
+      vertical.flatMap((i) =>
+        horizontal.map((j) => ({
+          row,
+          column,
+          tap: i.tap * spec.kernel[1] + j.tap,
+          offset: i.source * spec.inputRow + j.source * pixel,
+        })),
+      ),
+    ),
+  );
 }
 
 /** Like things together, in order of their keys. */
@@ -185,15 +194,15 @@ function groupBy(products: readonly Product[], key: (product: Product) => number
   return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
-function emitBlock(
+function emitPart(
   a: VectorAssembler,
   spec: DepthwiseSpec,
-  block: DepthwiseBlock,
+  part: Part,
   { input, weights, output, residual }: Pointers,
   count: number,
 ): void {
   const vecBytes = a.lanes * 4;
-  const sums = spec.rows.map(() => block.taps.map(() => a.newVec()));
+  const sums = part.rows.map(() => part.columns.map(() => a.newVec()));
   const first = sums[0]?.[0];
   for (const sum of sums.flat()) {
     if (first === undefined || sum === first) a.load(sum, at(weights));
@@ -203,13 +212,14 @@ function emitBlock(
     const sum = sums[product.row]?.[product.column];
     if (sum !== undefined) a.fma(sum, left, right);
   };
-  const products = productsOf(spec, block);
+  const products = productsOf(spec, part);
+  const pixel = pixelBytes(spec.output, spec.channels);
   const tapAt = (tap: number): Address => at(weights, (1 + tap) * vecBytes);
-  if (spec.keepsTaps) addByInput(a, products, input, tapAt, count, add);
+  if (spec.tile.keepsTaps) addByInput(a, products, input, tapAt, count, add);
   else addByTap(a, products, input, tapAt, count, add);
   for (const [r, row] of sums.entries())
     for (const [c, sum] of row.entries()) {
-      const offset = r * spec.outputRowStride + c * pixelBytes(spec.output, spec.channels);
+      const offset = (part.firstRow + r) * spec.outputRow + (part.firstColumn + c) * pixel;
       if (residual !== undefined) {
         const x = a.newVec();
         a.load(x, at(residual, offset), count);

@@ -30,8 +30,6 @@ export interface TrainingBatch {
   readonly images: Tensor;
   /** [batch,classes], distributions */
   readonly targets: Tensor;
-  /** Called when the tensors are not needed any more. */
-  readonly release?: () => void;
 }
 
 export interface ValidationRequest {
@@ -41,11 +39,8 @@ export interface ValidationRequest {
 }
 
 export interface ValidationBatch {
-  /** [batch,size,size,3], normalized */
+  /** [batch,size,size,3], normalized; the last batch is filled up with anything */
   readonly images: Tensor;
-  /** Of each row; −1 where there is no picture. */
+  /** Of the first pictures of the batch; those after are no pictures. */
   readonly labels: readonly number[];
-  /** Which validation picture each row is. */
-  readonly indices: ArrayLike<number>;
-  readonly release?: () => void;
 }

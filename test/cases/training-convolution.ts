@@ -77,8 +77,11 @@ const products: readonly OpCase[] = [
   ),
 );
 
-/** Gradients of every convolution of the forward cases and more, and matrix products. */
+/** Every convolution of the forward cases, and more. */
+export const gradientConvolutions: readonly Convolution[] = [...convolutions, ...gradientSizes];
+
+/** Gradients of every convolution, and matrix products. */
 export const trainingConvolutionCases: readonly OpCase[] = [
-  ...[...convolutions, ...gradientSizes].flatMap(gradientCases),
+  ...gradientConvolutions.flatMap(gradientCases),
   ...products,
 ];

@@ -1,8 +1,22 @@
+import { planInputGrad, planWeightGrad } from '../../kernel/conv-gradients.ts';
 import { planGemm } from '../../kernel/gemm.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 
-export const convGradientRules: TrainingLowerRules<'matmul'> = {
+export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWeightGrad' | 'matmul'> = {
+  conv2dInputGrad: (node, context) => {
+    const { geometry, height, width } = node.attrs;
+    const [images = 0] = shapeOf(node, context);
+    const [outChannels = 0, inner = 0] = shapeOf(node, context, 1);
+    const input = [images, height, width, inner * geometry.groups];
+    return whole(node, (target) => planInputGrad(target, { input, outChannels, geometry }));
+  },
+  conv2dWeightGrad: (node, context) => {
+    const { geometry } = node.attrs;
+    const input = shapeOf(node, context);
+    const outChannels = shapeOf(node, context, 1).at(-1) ?? 0;
+    return whole(node, (target) => planWeightGrad(target, { input, outChannels, geometry }));
+  },
   matmul: (node, context) => {
     const { transposeA, transposeB } = node.attrs;
     const [a, b] = [shapeOf(node, context), shapeOf(node, context, 1)];

@@ -1,0 +1,84 @@
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import { ShapeError } from '../errors.ts';
+import { type ConvGeometry, formatGeometry, windowOutputSize } from '../graph/geometry.ts';
+import { formatShape, type Shape } from '../tensor/tensor.ts';
+import type { TaskPlan } from './plan.ts';
+import { type WindowAxis, windowAxis } from './window-blocks.ts';
+
+/**
+ * A gradient of a convolution, by its input or by its weight.
+ *
+ *     by the input     input0 dy [N,H',W',O], input1 weight [O,C/groups,kH,kW]   → output dx [N,H,W,C]
+ *     by the weight    input0 x [N,H,W,C],    input1 dy [N,H',W',O]              → output dweight
+ */
+export interface ConvGradientTask {
+  /** [N, H, W, C] of the convolution. */
+  readonly input: Shape;
+  readonly outChannels: number;
+  readonly geometry: ConvGeometry;
+}
+
+/** One way to compute a gradient: dispatch takes the first row that applies; tests and benchmarks read all. */
+export interface ConvGradientRow {
+  readonly name: string;
+  /** In a few words, for people. */
+  readonly computes: string;
+  readonly applies: (task: ConvGradientTask) => boolean;
+  readonly plan: (target: VectorTarget, task: ConvGradientTask) => TaskPlan;
+}
+
+export interface ConvGradientSizes {
+  readonly images: number;
+  readonly height: number;
+  readonly width: number;
+  readonly inChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly outChannels: number;
+  readonly groups: number;
+  /** Channels a group. */
+  readonly groupIn: number;
+  readonly groupOut: number;
+  /** Taps of the window. */
+  readonly taps: number;
+  /** How the window moves along rows and columns. */
+  readonly vertical: WindowAxis;
+  readonly horizontal: WindowAxis;
+  readonly macs: number;
+}
+
+/** @throws ShapeError when input, channels and geometry do not fit together */
+export function convGradientSizes({ input, outChannels, geometry }: ConvGradientTask): ConvGradientSizes {
+  const [images = 0, height = 0, width = 0, inChannels = 0] = input;
+  const [outHeight, outWidth] = windowOutputSize(geometry, height, width);
+  const { groups } = geometry;
+  const [groupIn, groupOut] = [inChannels / groups, outChannels / groups];
+  const sizes = [...input, outChannels, outHeight, outWidth, groupIn, groupOut];
+  if (input.length !== 4 || !sizes.every((size) => Number.isSafeInteger(size) && size > 0))
+    throw new ShapeError(
+      `gradient of a convolution: input ${formatShape(input)}, ${outChannels} channels out and geometry ${formatGeometry(geometry)} do not fit together.`,
+      { input, outChannels, geometry },
+    );
+  const taps = geometry.kernel[0] * geometry.kernel[1];
+  return {
+    images,
+    height,
+    width,
+    inChannels,
+    outHeight,
+    outWidth,
+    outChannels,
+    groups,
+    groupIn,
+    groupOut,
+    taps,
+    vertical: windowAxis(geometry, 0, height, outHeight),
+    horizontal: windowAxis(geometry, 1, width, outWidth),
+    macs: images * outHeight * outWidth * outChannels * groupIn * taps,
+  };
+}
+
+export function isDepthwiseGradient(task: ConvGradientTask): boolean {
+  const { groups, inChannels, outChannels } = convGradientSizes(task);
+  return groups === inChannels && outChannels === inChannels;
+}

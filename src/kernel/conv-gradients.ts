@@ -1,0 +1,30 @@
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import { type ConvGradientRow, type ConvGradientTask, convGradientSizes } from './conv-gradient-row.ts';
+import { denseInputGradRow, denseWeightGradRow } from './dense-gradients.ts';
+import { depthwiseInputGradRow } from './depthwise-input-grad.ts';
+import { depthwiseWeightGradRow } from './depthwise-weight-grad.ts';
+import type { TaskPlan } from './plan.ts';
+
+export type { ConvGradientTask } from './conv-gradient-row.ts';
+
+/** In the order of preference; the last applies to every convolution. */
+export const inputGradRows: readonly ConvGradientRow[] = [depthwiseInputGradRow, denseInputGradRow];
+export const weightGradRows: readonly ConvGradientRow[] = [depthwiseWeightGradRow, denseWeightGradRow];
+
+/**
+ * Buffers: `input0` dy, `input1` the weight, `output` dx.
+ * @throws ShapeError when the task's parts do not fit together
+ */
+export function planInputGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+  convGradientSizes(task);
+  return (inputGradRows.find((row) => row.applies(task)) ?? denseInputGradRow).plan(target, task);
+}
+
+/**
+ * Buffers: `input0` x, `input1` dy, `output` the gradient of the weight. The same for any number of threads.
+ * @throws ShapeError when the task's parts do not fit together
+ */
+export function planWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+  convGradientSizes(task);
+  return (weightGradRows.find((row) => row.applies(task)) ?? denseWeightGradRow).plan(target, task);
+}

@@ -1,0 +1,95 @@
+/** Depthwise windows and their gradients, channels in the vector lanes: which block sizes, which tiles. */
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import type { ActivationName } from '../graph/activations.ts';
+import type { Pair } from '../graph/geometry.ts';
+import { ACTIVATION_SCRATCH } from './activation.ts';
+import { type DepthwiseTile, depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
+import type { Slot, Tile } from './plan.ts';
+import { type ReachAxis, reachBlocks } from './reach.ts';
+import { spans, wantedTiles } from './split-work.ts';
+import { type PixelStorage, pixelBytes } from './storage.ts';
+
+/** Best measured first; the first that fits is taken. Larger blocks gain nothing in a net but code. */
+const tileSizes: readonly DepthwiseTile[] = [
+  { rows: 2, columns: 4, keepsTaps: true },
+  { rows: 1, columns: 4, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: true },
+  { rows: 2, columns: 4, keepsTaps: false },
+];
+/** V8 allocates registers badly over long bodies, so blocks are small where taps are many. */
+const wasmTileSizes: readonly DepthwiseTile[] = [
+  { rows: 1, columns: 4, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: true },
+  { rows: 1, columns: 2, keepsTaps: false },
+];
+
+/** The tiles whose sums and taps fit the registers. */
+export function depthwiseTileSizes(target: VectorTarget, kernel: Pair): readonly DepthwiseTile[] {
+  const taps = kernel[0] * kernel[1];
+  const sizes = target.pointerBytes === 4 ? wasmTileSizes : tileSizes;
+  return sizes.filter(
+    ({ rows, columns, keepsTaps }) =>
+      rows * columns + Math.max(keepsTaps ? taps + 1 : 3, ACTIVATION_SCRATCH) <= target.vectorRegisters,
+  );
+}
+
+/** `input0` [images, input, channels] → `output` [images, output, channels], plus a residual of its shape if there is one. */
+export interface DepthwiseTask {
+  readonly images: number;
+  readonly channels: number;
+  readonly kernel: Pair;
+  /** Height and width of what is read. */
+  readonly input: Pair;
+  /** What each output row and column reads. */
+  readonly rows: ReachAxis;
+  readonly columns: ReachAxis;
+  /** Packed as depthwise-kernel.ts has them. */
+  readonly weights: Slot;
+  readonly residual: Exclude<Slot, number> | undefined;
+  readonly activation: ActivationName | null;
+  readonly storage: PixelStorage;
+  /** Products of all sums, for the number of tiles. */
+  readonly macs: number;
+}
+
+/** Bound by memory: its arithmetic takes about this many times as long as that of a matrix product. */
+const SLOWNESS = 3;
+
+export function depthwiseTaskTiles(
+  target: VectorTarget,
+  task: DepthwiseTask,
+  given?: DepthwiseTile,
+): readonly Tile[] {
+  const tile = given ??
+    depthwiseTileSizes(target, task.kernel)[0] ?? { rows: 1, columns: 1, keepsTaps: false };
+  const strips = reachBlocks(task.rows, tile.rows);
+  const columns = reachBlocks(task.columns, tile.columns);
+  const inputRow = task.input[1] * task.channels * 4;
+  const outputRow = task.columns.positions * pixelBytes(task.storage, task.channels);
+  const wanted = wantedTiles(2 * task.macs * SLOWNESS);
+  const most = Math.ceil((task.images * Math.ceil(task.rows.positions / tile.rows)) / wanted);
+  const kernels = strips.map((rows) => {
+    const { kernel, channels, activation, storage } = task;
+    const residual = task.residual !== undefined;
+    const strides = { inputRow, outputRow, tile };
+    const epilogue = { residual, activation, output: storage };
+    return { rows, kernel: depthwiseKernel({ kernel, channels, rows, columns, ...strides, ...epilogue }) };
+  });
+  return Array.from({ length: task.images }, (_, image) =>
+    kernels.flatMap(({ rows, kernel }) =>
+      spans(rows.repeat, Math.ceil(rows.repeat / most)).map(({ first, end }): Tile => {
+        const inRow = image * task.input[0] + rows.start + first * rows.advance;
+        const outRow = image * task.rows.positions + rows.first + first * rows.reaches.length;
+        const { residual } = task;
+        const slots = depthwiseSlots({
+          input: { buffer: 'input0', offset: inRow * inputRow },
+          weights: task.weights,
+          output: { buffer: 'output', offset: outRow * outputRow },
+          residual: residual ? { ...residual, offset: residual.offset + outRow * outputRow } : 0,
+          strips: end - first,
+        });
+        return { kernel, slots };
+      }),
+    ),
+  ).flat();
+}

@@ -1,0 +1,19 @@
+import type { BufferName, TaskPlan, TileStep } from './plan.ts';
+import { type BufferPlace, renameTiles } from './rename-buffers.ts';
+
+/** A plan as part of a larger one: where its buffers lie there. Its scratch memory must be placed too. */
+export interface PlacedPlan {
+  readonly plan: TaskPlan;
+  readonly places: Partial<Readonly<Record<BufferName, BufferPlace>>>;
+}
+
+export function placedSteps({ plan, places }: PlacedPlan): readonly TileStep[] {
+  return plan.steps.map((tiles) => renameTiles(tiles, places));
+}
+
+/** Plans that do not depend on each other: their first steps together, then their second ones, … */
+export function sideBySide(plans: readonly PlacedPlan[]): readonly TileStep[] {
+  const all = plans.map(placedSteps);
+  const count = Math.max(0, ...all.map((steps) => steps.length));
+  return Array.from({ length: count }, (_, i) => all.flatMap((steps) => steps[i] ?? []));
+}
