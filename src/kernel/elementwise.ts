@@ -11,7 +11,7 @@ import { emitActivation } from './activation.ts';
 import { affineTile, paddedChannels } from './affine-vectors.ts';
 import type { BufferName, KernelSpec, Slot, TaskPlan, Tile, TileStep } from './plan.ts';
 import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
-import { overRow, type Part, paddedChannels, partAt, shares } from './vector-span.ts';
+import { overRow, type Part, partAt, shares } from './vector-span.ts';
 
 /**
  * One link of a chain y = f_n(… f_1(input0)), element by element. `input` counts the task's inputs from 1.

@@ -1,8 +1,8 @@
 /**
  * Mean and biased variance of every channel, in two steps: each share of rows finds its own mean and sum of squared
  * deviations, and those are put together from the deviations of the shares' means (Chan, Golub, LeVeque: Algorithms
- * for Computing the Sample Variance, 1983). Numbers are taken relative to the share's first row, so that a mean far
- * larger than the deviation costs no accuracy.
+ * for Computing the Sample Variance, 1983). Numbers are taken relative to the mean of the share's first rows, and shares'
+ * means relative to the first row of all, so that a mean far larger than the deviation costs no accuracy.
  */
 import {
   at,
@@ -15,7 +15,7 @@ import { channelRow, channelSpans, type Rows, rowShares } from './norm-tiles.ts'
 import type { BufferName, KernelSpec, Tile } from './plan.ts';
 import { overRow, partAt } from './vector-span.ts';
 
-/** In scratch memory, for every share of rows: means, then sums of squared deviations. */
+/** In scratch memory, for every share of rows: means less the first row, then sums of squared deviations. */
 export function momentsBytes(rows: Rows): number {
   return rowShares(rows).length * 2 * channelRow(rows.channels);
 }
@@ -35,27 +35,42 @@ export function momentTiles(
         slots: [
           { buffer: x, offset: (start * rows.channels + span.start) * 4 },
           { buffer: 'scratch', offset: offset + share * 2 * row + span.start * 4 },
+          { buffer: x, offset: span.start * 4 },
         ],
       }),
     ),
   );
 }
 
+/** Rows whose mean the others are compared with. */
+const FIRST_ROWS = 8;
+
 function momentKernel(target: VectorTarget, rows: number, span: number, channels: number): KernelSpec {
   return {
     name: `f32_moments_${rows}r${span}c_s${channels}__${target.name}`,
     generate: (a) => {
-      const [x, out] = [a.slot(1), a.slot(2)];
-      // Three registers a vector: the first row, Σ and Σ² of what differs from it.
+      const [x, out, origin] = [a.slot(1), a.slot(2), a.slot(3)];
+      const firstRows = Math.min(rows, FIRST_ROWS);
+      // Three registers a vector: the mean of the first rows, Σ and Σ² of what differs from it.
       const unroll = target.vectorRegisters >= 32 ? 8 : 4;
-      overRow(a, span, unroll, [x, out], (parts) => {
+      overRow(a, span, unroll, [x, out, origin], (parts) => {
         const sums = parts.map((part) => ({ part, first: a.newVec(), sum: a.newVec(), squares: a.newVec() }));
         const value = a.newVec();
-        for (const { part, first, sum, squares } of sums) {
-          a.load(first, partAt(x, part), part.lanes);
+        for (const { first, sum, squares } of sums) {
+          a.zero(first);
           a.zero(sum);
           a.zero(squares);
         }
+        a.loop(firstRows, () => {
+          for (const { part, first } of sums) {
+            a.load(value, partAt(x, part), part.lanes);
+            a.binary('add', first, first, value);
+          }
+          a.addInt(x, channels * 4);
+        });
+        a.addInt(x, -firstRows * channels * 4);
+        a.constant(value, 1 / firstRows);
+        for (const { first } of sums) a.binary('multiply', first, first, value);
         a.loop(rows, () => {
           for (const { part, first, sum, squares } of sums) {
             a.load(value, partAt(x, part), part.lanes);
@@ -67,7 +82,9 @@ function momentKernel(target: VectorTarget, rows: number, span: number, channels
         });
         a.addInt(x, -rows * channels * 4);
         for (const { part, first, sum, squares } of sums) {
-          // mean = first + Σ/rows, squared deviations = Σ² − Σ·Σ/rows
+          // mean = first − origin + Σ/rows, squared deviations = Σ² − Σ·Σ/rows
+          a.load(value, partAt(origin, part), part.lanes);
+          a.binary('subtract', first, first, value);
           a.constant(value, 1 / rows);
           a.binary('multiply', value, value, sum);
           a.binary('add', first, first, value);
@@ -83,11 +100,19 @@ function momentKernel(target: VectorTarget, rows: number, span: number, channels
   };
 }
 
-/** mean, variance ← one vector of channels of the shares' moments; `partials` is spent. */
+/** One vector of channels, of which `lanes` are meant. */
+export interface MomentPointers {
+  readonly partials: Int;
+  /** The first row of x. */
+  readonly origin: Int;
+  readonly lanes: number;
+}
+
+/** mean, variance ← what the shares' moments make together. */
 export function emitMoments(
   a: VectorAssembler,
   { rows, channels }: Rows,
-  partials: Int,
+  { partials, origin, lanes }: MomentPointers,
   mean: Vec,
   variance: Vec,
 ): void {
@@ -115,7 +140,7 @@ export function emitMoments(
     a.constant(weight, 1 / rows);
     a.binary('multiply', target, target, weight);
   };
-  // Relative to the first share's mean, which has rounding errors of its own size only.
+  // Again relative to one of them.
   a.load(mean, at(partials));
   addShares(() => {
     a.load(value, at(partials));
@@ -132,5 +157,7 @@ export function emitMoments(
   });
   a.binary('add', variance, variance, sum);
   divide(variance);
+  a.load(value, at(origin), lanes);
+  a.binary('add', mean, mean, value);
   a.freeVec(value, sum, weight);
 }

@@ -73,6 +73,7 @@ function statisticsTiles(
         { buffer: 'scratch', offset: layout.factors + offset },
         ...Array.from({ length: task.branches }, (_, i): Slot[] => [
           { buffer: 'scratch', offset: i * layout.moments + offset },
+          { buffer: `input${3 * i}`, offset },
           { buffer: `input${3 * i + 1}`, offset },
           { buffer: `input${3 * i + 2}`, offset },
           { buffer: outputName(2 * i + 1), offset },
@@ -97,11 +98,10 @@ function statisticsKernel(
       const [mean, variance, value, shift] = [a.newVec(), a.newVec(), a.newVec(), a.newVec()];
       a.zero(shift);
       for (let i = 0; i < branches; i++) {
-        const [partials, gamma, beta, meanOut, varianceOut] = [0, 1, 2, 3, 4].map((j) =>
-          a.slot(2 + 5 * i + j),
-        );
-        if (!partials || !gamma || !beta || !meanOut || !varianceOut) continue;
-        emitMoments(a, rows, partials, mean, variance);
+        const pointers = [0, 1, 2, 3, 4, 5].map((j) => a.slot(2 + 6 * i + j));
+        const [partials, origin, gamma, beta, meanOut, varianceOut] = pointers;
+        if (!partials || !origin || !gamma || !beta || !meanOut || !varianceOut) continue;
+        emitMoments(a, rows, { partials, origin, lanes }, mean, variance);
         a.store(at(meanOut), mean, lanes);
         a.store(at(varianceOut), variance, lanes);
         a.constant(value, eps);
@@ -113,7 +113,7 @@ function statisticsKernel(
         a.store(at(factors, (2 * i + 1) * row), value);
         a.load(value, at(beta), lanes);
         a.binary('add', shift, shift, value);
-        a.freeInt(partials, gamma, beta, meanOut, varianceOut);
+        a.freeInt(...pointers);
       }
       a.store(at(factors, 2 * branches * row), shift);
       a.freeVec(mean, variance, value, shift);

@@ -2,9 +2,11 @@
  * What batch norms in training share: tensors as rows of channels, cut into tiles for sums over rows and for passes
  * over everything, and where per-channel numbers lie in scratch memory.
  */
+
 import { elementCount, type Shape } from '../tensor/tensor.ts';
+import { paddedChannels } from './affine-vectors.ts';
 import type { BufferName } from './plan.ts';
-import { paddedChannels, shares } from './vector-span.ts';
+import { shares } from './vector-span.ts';
 
 /** Rows of one partial sum: few enough that adding them up one after the other costs no accuracy. */
 const SUMMED_ROWS = 128;

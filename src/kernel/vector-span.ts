@@ -20,9 +20,6 @@ export function partAt(pointer: Int, part: Part, type: StorageType = 'f32'): Add
   return at(pointer, (part.offset / 4) * storageBytes(type));
 }
 
-/** Channels in whole vectors of any target: what a row of per-channel numbers takes in constants and scratch memory. */
-export const paddedChannels = (channels: number): number => Math.ceil(channels / 16) * 16;
-
 /**
  * Walks a row of `count` numbers in groups of `unroll` vectors: an emitted loop over whole groups, which moves the
  * pointers along, then what is left. The pointers end where they began.

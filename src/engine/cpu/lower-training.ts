@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
+import { normTrainingRules } from './lower-norm-training.ts';
 import { input, type LowerContext, type Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
@@ -11,6 +12,7 @@ const lowerTable: Partial<TrainingLowerRules> = {
     kind: 'known',
     tensor: { shape, data: new Float32Array(elementCount(shape)).fill(value) },
   }),
+  ...normTrainingRules,
   reshape: (node) => ({ kind: 'alias', source: input(node) }),
 };
 

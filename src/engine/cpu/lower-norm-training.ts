@@ -1,0 +1,21 @@
+import { planChannelSum } from '../../kernel/channel-sum.ts';
+import { planNormSum } from '../../kernel/norm-sum.ts';
+import { planNormSumGrad } from '../../kernel/norm-sum-grad.ts';
+import { shapeOf, whole } from './lowered.ts';
+import type { TrainingLowerRules } from './training-rules.ts';
+
+export const normTrainingRules: TrainingLowerRules<'normSum' | 'normSumGrad' | 'channelSum'> = {
+  normSum: (node, context) => {
+    const branches = node.inputs.length / 3;
+    return whole(node, (target) =>
+      planNormSum(target, { shape: shapeOf(node, context), branches, ...node.attrs }),
+    );
+  },
+  normSumGrad: (node, context) => {
+    const branches = Math.floor((node.inputs.length - 1) / 4);
+    return whole(node, (target) =>
+      planNormSumGrad(target, { shape: shapeOf(node, context), branches, ...node.attrs }),
+    );
+  },
+  channelSum: (node, context) => whole(node, (target) => planChannelSum(target, shapeOf(node, context))),
+};
