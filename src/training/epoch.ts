@@ -77,6 +77,7 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
       seconds: done - last,
       waitSeconds: arrived - last,
     });
+    one.release?.();
     last = done;
     context.advance({ ...progress, step: progress.step + 1, sums });
     context.onStep?.(report(context, { epoch, size, loss }));

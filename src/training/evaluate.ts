@@ -15,8 +15,8 @@ export interface EvaluationOptions {
   readonly size: number;
   readonly resize: number;
   readonly signal?: AbortSignal | undefined;
-  /** Of every batch: probabilities [labels.length, classes]. */
-  readonly onBatch?: (probabilities: Float32Array, labels: readonly number[]) => void;
+  /** Told of every picture: its number, its class and the probabilities of all classes. */
+  readonly onAnswer?: (index: number, label: number, probabilities: Float32Array) => void;
 }
 
 export interface WeightedNet {
@@ -44,12 +44,21 @@ export async function evaluateNet(
   const session = await options.engine.compile(deploy.graph, deploy.weights, options.compile);
   const meter = classificationMeter(data.classes);
   try {
-    for await (const { images, labels } of data.validationBatches({ batch, size, resize })) {
+    for await (const { images, labels, indices, release } of data.validationBatches({
+      batch,
+      size,
+      resize,
+    })) {
       options.signal?.throwIfAborted();
       const { probabilities } = await session.run({ [inputName]: images });
-      const rows = Float32Array.from(probabilities?.data ?? []).subarray(0, labels.length * data.classes);
-      meter.addBatch(rows, labels);
-      options.onBatch?.(rows, labels);
+      release?.();
+      const all = Float32Array.from(probabilities?.data ?? []);
+      for (const [row, label] of labels.entries()) {
+        if (label < 0) continue;
+        const answer = all.subarray(row * data.classes, (row + 1) * data.classes);
+        meter.add(answer, label);
+        options.onAnswer?.(indices[row] ?? -1, label, answer);
+      }
     }
   } finally {
     session.dispose();

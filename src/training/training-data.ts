@@ -30,6 +30,8 @@ export interface TrainingBatch {
   readonly images: Tensor;
   /** [batch,classes], distributions */
   readonly targets: Tensor;
+  /** Called when the tensors are not needed any more. */
+  readonly release?: () => void;
 }
 
 export interface ValidationRequest {
@@ -39,8 +41,11 @@ export interface ValidationRequest {
 }
 
 export interface ValidationBatch {
-  /** [batch,size,size,3], normalized; the last batch is filled up with anything */
+  /** [batch,size,size,3], normalized */
   readonly images: Tensor;
-  /** Of the first pictures of the batch; those after are no pictures. */
+  /** Of each row; −1 where there is no picture. */
   readonly labels: readonly number[];
+  /** Which validation picture each row is. */
+  readonly indices: ArrayLike<number>;
+  readonly release?: () => void;
 }

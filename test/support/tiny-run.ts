@@ -98,7 +98,11 @@ export function tinyData(wait: () => Promise<void> = async () => undefined): Tra
           size,
           numbers.map((n) => picture(77 + n, n % classes, size)),
         );
-        yield { images, labels: numbers.filter((n) => n < validationCount).map((n) => n % classes) };
+        yield {
+          images,
+          labels: numbers.map((n) => (n < validationCount ? n % classes : -1)),
+          indices: numbers,
+        };
       }
     },
   };
