@@ -12,6 +12,7 @@ await build({
     core: 'dist/src/index.js',
     cli: 'dist/src/cli/main.js',
     'threads-worker': 'dist/src/platform/node/threads-worker.js',
+    'loader-worker': 'dist/src/platform/node/loader-worker.js',
   },
   outdir: 'dist/lib/node',
   bundle: true,

@@ -39,17 +39,36 @@ export function resizedSize(
 }
 
 /** Scale, mean and std of 8-bit pixels: NHWC [1, H, W, 3] float32. */
-export function normalizePixels(image: Image, transform: EvalTransform): Tensor<Float32Array> {
-  const tables = transform.mean.map((mean, c) => channelTable(transform.scale, mean, transform.std[c] ?? 1));
-  const { data } = image;
-  const out = new Float32Array(data.length);
-  for (const [c, table] of tables.entries()) {
-    for (let i = c; i < data.length; i += 3) out[i] = table[data[i] ?? 0] ?? 0;
-  }
+export function normalizePixels(image: Image, transform: Normalization): Tensor<Float32Array> {
+  const out = new Float32Array(image.data.length);
+  normalizeInto(image, normalizationTables(transform), out, 0);
   return tensor([1, image.height, image.width, 3], out);
 }
 
-/** What each of the 256 pixel values becomes; float64 steps rounded to float32 are float32 arithmetic. */
+/** How 8-bit values become numbers for a net. */
+export type Normalization = Pick<EvalTransform, 'scale' | 'mean' | 'std'>;
+
+/** What each of the 256 values of red, green and blue becomes. */
+export type NormalizationTables = readonly Float32Array[];
+
+export function normalizationTables({ scale, mean, std }: Normalization): NormalizationTables {
+  return mean.map((channel, c) => channelTable(scale, channel, std[c] ?? 1));
+}
+
+/** Writes the picture's normalized pixels to `out` from `offset` on; a picture of a batch. */
+export function normalizeInto(
+  image: Image,
+  tables: NormalizationTables,
+  out: Float32Array,
+  offset: number,
+): void {
+  const { data } = image;
+  for (const [c, table] of tables.entries()) {
+    for (let i = c; i < data.length; i += 3) out[offset + i] = table[data[i] ?? 0] ?? 0;
+  }
+}
+
+/** float64 steps rounded to float32 are float32 arithmetic. */
 function channelTable(scale: 1 | 255, mean: number, std: number): Float32Array {
   const f = Math.fround;
   return Float32Array.from({ length: 256 }, (_, pixel) => {

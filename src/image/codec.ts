@@ -1,6 +1,7 @@
 import { ImageError, MobileOneError } from '../errors.ts';
 import { checkSize, type Image } from './image.ts';
 import { applyOrientation, type Orientation } from './orientation.ts';
+import { resizeImage } from './resize.ts';
 
 /** What `sniffFormat` can name. Which of them can be decoded depends on the decoder. */
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'avif' | 'heic' | 'tiff' | 'bmp';
@@ -18,6 +19,11 @@ export interface DecodeOptions {
   readonly orientation?: 'apply' | 'ignore';
   /** What to call the picture in errors, usually its file name. */
   readonly name?: string;
+  /**
+   * Shrinks a picture whose short side is longer to this, the fast way: sharp decodes a JPEG at a fraction of its
+   * size. The pixels depend on the decoder; left out, they are exact.
+   */
+  readonly shortSide?: number;
 }
 
 export interface ImageDecoder {
@@ -43,6 +49,8 @@ export interface ImageHeader {
 export interface FormatCodec {
   header(bytes: Uint8Array, maxPixels: number): ImageHeader | Promise<ImageHeader>;
   pixels(bytes: Uint8Array, maxPixels: number): Promise<Image>;
+  /** The picture at a smaller size, where the format has a faster way than to decode all of it. */
+  shrunk?(bytes: Uint8Array, maxPixels: number, width: number, height: number): Promise<Image>;
 }
 
 export type CodecTable = Readonly<Partial<Record<ImageFormat, FormatCodec>>>;
@@ -88,12 +96,7 @@ export function createDecoder(name: string, codecs: CodecTable, advice: string, 
     try {
       const header = await codec.header(bytes, maxPixels);
       checkPixelLimit(header, maxPixels);
-      const image = await codec.pixels(bytes, maxPixels);
-      if (image.width !== header.width || image.height !== header.height) {
-        throw new ImageError(
-          `the header says ${header.width}×${header.height}, but ${image.width}×${image.height} came out`,
-        );
-      }
+      const image = await readPixels(codec, bytes, maxPixels, shrunkSize(header, options.shortSide));
       return options.orientation === 'ignore' ? image : applyOrientation(image, header.orientation);
     } catch (cause) {
       const details = cause instanceof MobileOneError ? cause.details : {};
@@ -106,6 +109,38 @@ export function createDecoder(name: string, codecs: CodecTable, advice: string, 
     }
   };
   return note === undefined ? { name, formats, decode } : { name, formats, note, decode };
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+  /** Whether it is smaller than the file's. */
+  readonly shrunk: boolean;
+}
+
+/** The size to decode to; sides are rounded to whole pixels. */
+function shrunkSize({ width, height }: ImageHeader, shortSide = Number.POSITIVE_INFINITY): Size {
+  const short = Math.min(width, height);
+  if (short <= shortSide) return { width, height, shrunk: false };
+  const scaled = (side: number): number => Math.round((side * shortSide) / short);
+  return { width: scaled(width), height: scaled(height), shrunk: true };
+}
+
+async function readPixels(
+  codec: FormatCodec,
+  bytes: Uint8Array,
+  maxPixels: number,
+  { width, height, shrunk }: Size,
+): Promise<Image> {
+  if (shrunk && !codec.shrunk) {
+    return resizeImage(await codec.pixels(bytes, maxPixels), width, height, 'bilinear');
+  }
+  const image = await (shrunk && codec.shrunk
+    ? codec.shrunk(bytes, maxPixels, width, height)
+    : codec.pixels(bytes, maxPixels));
+  if (image.width === width && image.height === height) return image;
+  const said = shrunk ? 'was asked for' : 'is what the header says';
+  throw new ImageError(`${width}×${height} ${said}, but ${image.width}×${image.height} came out`);
 }
 
 /** @throws ImageError when width·height is more than `maxPixels` */

@@ -12,6 +12,7 @@ import { readJpegHeader } from '../../image/jpeg-header.ts';
 import { toOrientation } from '../../image/orientation.ts';
 import { decodePng } from '../../image/png.ts';
 import { readPngHeader } from '../../image/png-chunks.ts';
+import { resizeImage } from '../../image/resize.ts';
 
 export type Sharp = typeof sharpType;
 
@@ -36,6 +37,22 @@ export function createSharpDecoder(sharp: Sharp): ImageDecoder {
     return fromPixels({ width: info.width, height: info.height, data, layout });
   };
 
+  // libjpeg gives a half, quarter or eighth at a fraction of the cost; libvips then resizes to the size.
+  const readShrunk = async (
+    bytes: Uint8Array,
+    maxPixels: number,
+    width: number,
+    height: number,
+  ): Promise<Image> => {
+    if (readJpegHeader(bytes).components === 4)
+      return resizeImage(await readJpeg(bytes, maxPixels), width, height, 'bilinear');
+    const small = open(bytes, maxPixels).resize(width, height, { fit: 'fill', kernel: 'linear' });
+    const { data, info } = await small.toColourspace('srgb').raw().toBuffer({ resolveWithObject: true });
+    const layout = layouts[info.channels];
+    if (!layout) throw new ImageError(`${info.channels} channels came out, expected 1 to 4`);
+    return fromPixels({ width: info.width, height: info.height, data, layout });
+  };
+
   const readJpeg = async (bytes: Uint8Array, maxPixels: number): Promise<Image> => {
     if (readJpegHeader(bytes).components !== 4) return readPixels(bytes, maxPixels);
     const inks = open(bytes, maxPixels).pipelineColourspace('cmyk').toColourspace('cmyk');
@@ -54,7 +71,7 @@ export function createSharpDecoder(sharp: Sharp): ImageDecoder {
 
   const other: FormatCodec = { header: readHeader, pixels: readPixels };
   const codecs: CodecTable = {
-    jpeg: { header: readJpegHeader, pixels: readJpeg },
+    jpeg: { header: readJpegHeader, pixels: readJpeg, shrunk: readShrunk },
     png: { header: readPngHeader, pixels: readPng },
     webp: other,
     gif: other,
