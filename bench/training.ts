@@ -1,0 +1,235 @@
+/**
+ * Training steps against PyTorch in one interleaved run: same net, same first weights, same batch. Losses are compared
+ * first; a step that computes something else is not timed.
+ *
+ *     npm run bench:training -- [--net s0] [--rounds 5] [--steps 2] [--batch 32] [--size 128] [--threads 2] [--bf16]
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Session } from '../src/engine/engine.ts';
+import { writeSafetensors } from '../src/format/safetensors/safetensors-write.ts';
+import { type MobileOneConfig, mobileOneConfig, type VariantName } from '../src/model/config.ts';
+import { initialWeights } from '../src/model/initialize.ts';
+import { buildMobileOne, inputName } from '../src/model/mobileone.ts';
+import { nodeCpuEngine } from '../src/platform/node/cpu-engine.ts';
+import { tensorToRaw } from '../src/tensor/raw.ts';
+import type { Tensor, Weights } from '../src/tensor/tensor.ts';
+import { type StepRules, targetsInput, trainingStep } from '../src/training/step.ts';
+import { rateInput } from '../src/training/update-step.ts';
+import { describeMachine } from './machine.ts';
+import { timingOf } from './statistics.ts';
+import { startTorch, type TorchRival } from './training/torch-rival.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    net: { type: 'string', multiple: true, default: ['s0', 's1'] },
+    branches: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    steps: { type: 'string', default: '2' },
+    batch: { type: 'string', default: '32' },
+    size: { type: 'string', default: '128' },
+    threads: { type: 'string', default: '2' },
+    target: { type: 'string' },
+    'no-merge': { type: 'boolean', default: false },
+    'no-torch': { type: 'boolean', default: false },
+    bf16: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
+  },
+});
+const [batch, size, threads] = [Number(options.batch), Number(options.size), Number(options.threads)];
+const [rounds, steps] = [Number(options.rounds), Number(options.steps)];
+const spec = { batch, size, classes: 20, rate: 0.01, momentum: 0.9, decay: 1e-4, smoothing: 0.1 };
+/** Losses of the first steps may differ so much, relative: other orders of summation, or bf16. */
+const tolerance = options.bf16 ? 0.05 : 1e-3;
+const checkedSteps = 3;
+
+interface Row {
+  readonly name: string;
+  readonly seconds: number[];
+  readonly megabytes: () => number;
+  readonly step: (count: number) => Promise<readonly number[]>;
+  readonly close: () => void;
+}
+
+/** The batch that rival.py makes too. */
+function pictures(): Tensor {
+  const data = Float32Array.from(
+    { length: batch * size * size * 3 },
+    (_, i) => Math.sin(i * 0.7) + Math.cos(i * 0.013),
+  );
+  return { shape: [batch, size, size, 3], data };
+}
+
+function targets(): Tensor {
+  const data = new Float32Array(batch * spec.classes);
+  for (let i = 0; i < batch; i++) data[i * spec.classes + (i % spec.classes)] = 1;
+  return { shape: [batch, spec.classes], data };
+}
+
+async function ours(
+  config: MobileOneConfig,
+  weights: Weights,
+  merge: boolean,
+): Promise<Row & { session: Session }> {
+  const graph = buildMobileOne(config, { form: 'train', batch, height: size, width: size });
+  const rules: StepRules = {
+    optimizer: { kind: 'sgd', momentum: spec.momentum, nesterov: false },
+    decayed: { norms: false, biases: false },
+    clip: null,
+    average: null,
+    layerDecay: 1,
+    freeze: 'none',
+    loss: { kind: 'crossEntropy', smoothing: spec.smoothing },
+    distill: null,
+    mergeBranches: merge,
+  };
+  const step = trainingStep({ graph, weights }, rules);
+  const engine = await nodeCpuEngine();
+  const start = performance.now();
+  const session = await engine.compile(step.graph, step.weights, {
+    threads,
+    profile: options.profile,
+    ...(options.bf16 && { precision: 'bf16' }),
+    ...(options.target && { target: options.target }),
+  });
+  const compileMs = performance.now() - start;
+  const inputs = {
+    [inputName]: pictures(),
+    [targetsInput]: targets(),
+    [rateInput]: { shape: [2], data: Float32Array.of(spec.rate, spec.decay) },
+  };
+  const name = `mobileone ${session.info?.target}${options.bf16 ? ' bf16' : ''}${merge ? '' : ', branches apart'}`;
+  console.log(
+    `${config.name}, ${name}: ${step.graph.nodes.length} nodes, compiled in ${compileMs.toFixed(0)} ms, ${((session.info?.memoryBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
+  );
+  const seconds: number[] = [];
+  return {
+    name,
+    seconds,
+    session,
+    megabytes: () => (session.info?.memoryBytes ?? 0) / 2 ** 20,
+    step: async (count) => {
+      const losses: number[] = [];
+      for (let i = 0; i < count; i++) {
+        const begin = performance.now();
+        const { loss } = await session.run(inputs);
+        seconds.push((performance.now() - begin) / 1000);
+        losses.push(loss?.data[0] ?? Number.NaN);
+      }
+      return losses;
+    },
+    close: () => session.dispose(),
+  };
+}
+
+function rival(torch: TorchRival): Row {
+  const seconds: number[] = [];
+  let peak = 0;
+  return {
+    name: `PyTorch ${torch.version}${options.bf16 ? ' autocast bf16' : ''}`,
+    seconds,
+    megabytes: () => peak,
+    step: async (count) => {
+      const turn = await torch.steps(count);
+      seconds.push(...turn.seconds);
+      peak = turn.peakMegabytes;
+      return turn.losses;
+    },
+    close: torch.close,
+  };
+}
+
+function agree(rows: readonly Row[], losses: readonly (readonly number[])[]): void {
+  losses.forEach((own, i) => {
+    own.forEach((loss, at) => {
+      const expected = losses[0]?.[at] ?? Number.NaN;
+      if (!(Math.abs(loss - expected) <= tolerance * Math.abs(expected)))
+        throw new Error(`${rows[i]?.name}: loss ${at} is ${loss}, expected ${expected}`);
+    });
+  });
+}
+
+async function race(variant: VariantName, folder: string): Promise<object> {
+  const branches = options.branches === undefined ? {} : { branches: Number(options.branches) };
+  const config = mobileOneConfig(variant, { classes: spec.classes, ...branches });
+  const graph = buildMobileOne(config, { form: 'train' });
+  const weights = initialWeights(graph, 'mmpretrain', 1);
+  const stages = config.stages.map(({ pairs, channels }) => ({ pairs, channels }));
+  const [specFile, weightsFile] = [join(folder, `${variant}.json`), join(folder, `${variant}.safetensors`)];
+  const net = { stem: config.stemChannels, branches: config.branches, stages };
+  writeFileSync(specFile, JSON.stringify({ ...spec, net }));
+  const raw = new Map([...weights].map(([name, tensor]) => [name, tensorToRaw(tensor, 'f32')]));
+  writeFileSync(weightsFile, writeSafetensors(raw, {}));
+  const torch = options['no-torch']
+    ? 'not asked for'
+    : await startTorch(specFile, weightsFile, threads, options.bf16);
+  if (typeof torch === 'string') console.log(`PyTorch left out: ${torch}`);
+  const own = await ours(config, weights, !options['no-merge']);
+  const rows: readonly Row[] = [own, ...(typeof torch === 'string' ? [] : [rival(torch)])];
+  try {
+    const losses: (readonly number[])[] = [];
+    for (const row of rows) losses.push(await row.step(checkedSteps));
+    agree(rows, losses);
+    console.log(
+      `${config.name}: losses ${losses.map((own) => own.map((l) => l.toFixed(5)).join(' ')).join(' | ')}`,
+    );
+    for (const row of rows) row.seconds.length = 0;
+    for (let round = 0; round < rounds; round++) for (const row of rows) await row.step(steps);
+    const timings = rows.map((row) => ({ ...row, timing: timingOf(row.seconds) }));
+    for (const { name, timing, megabytes } of timings) {
+      const ratio = (timings.at(-1)?.timing.median ?? Number.NaN) / timing.median;
+      console.log(
+        `${config.name.padEnd(14)} ${name.padEnd(32)} ${(1000 * timing.median).toFixed(0).padStart(6)} ms a step (p10 ${(1000 * timing.p10).toFixed(0)}, p90 ${(1000 * timing.p90).toFixed(0)})  ${(batch / timing.median).toFixed(1).padStart(6)} img/s  ${ratio.toFixed(2)}×  ${megabytes().toFixed(0)} MB`,
+      );
+    }
+    if (options.profile) printProfile(own.session);
+    return timings.map(({ name, timing, megabytes }) => ({
+      net: config.name,
+      branches: config.branches,
+      name,
+      ...timing,
+      megabytes: megabytes(),
+    }));
+  } finally {
+    for (const row of rows) row.close();
+  }
+}
+
+/** Where a step's time goes, by the ops of its tasks. */
+function printProfile(session: Session): void {
+  const byOps = new Map<string, { milliseconds: number; flops: number; count: number }>();
+  let whole = 0;
+  for (const { ops, milliseconds, runs, flops } of session.profile?.() ?? []) {
+    const sum = byOps.get(ops) ?? { milliseconds: 0, flops: 0, count: 0 };
+    const each = milliseconds / Math.max(1, runs);
+    whole += each;
+    byOps.set(ops, { milliseconds: sum.milliseconds + each, flops: sum.flops + flops, count: sum.count + 1 });
+  }
+  for (const [ops, { milliseconds, flops, count }] of [...byOps].sort(
+    (a, b) => b[1].milliseconds - a[1].milliseconds,
+  ))
+    console.log(
+      `${milliseconds.toFixed(2).padStart(9)} ms ${((100 * milliseconds) / whole).toFixed(1).padStart(5)} % ${String(count).padStart(5)} × ${(flops / milliseconds / 1e6).toFixed(1).padStart(7)} GFLOP/s  ${ops}`,
+    );
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'mobileone-bench-'));
+try {
+  const machine = describeMachine(undefined);
+  console.log(
+    `${machine.cpu}, ${machine.cores} cores, ${machine.node}, commit ${machine.commit}${machine.dirty ? ' (changed)' : ''}, load ${machine.load}; batch ${batch}, ${size} px, ${threads} threads`,
+  );
+  const results: object[] = [];
+  for (const variant of options.net) results.push(await race(variant as VariantName, folder));
+  mkdirSync('bench/results', { recursive: true });
+  const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '');
+  writeFileSync(
+    `bench/results/training-${stamp}.json`,
+    `${JSON.stringify({ machine, options, results }, null, 1)}\n`,
+  );
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+process.exit(0);
