@@ -32,7 +32,7 @@ const { values: options } = parseArgs({
     size: { type: 'string', default: '128' },
     threads: { type: 'string', default: '2' },
     target: { type: 'string' },
-    'no-merge': { type: 'boolean', default: false },
+    merge: { type: 'string', default: 'paying' },
     'no-torch': { type: 'boolean', default: false },
     bf16: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
@@ -100,7 +100,7 @@ async function ours(
     [targetsInput]: targets(),
     [rateInput]: { shape: [2], data: Float32Array.of(spec.rate, spec.decay) },
   };
-  const name = `mobileone ${session.info?.target}${options.bf16 ? ' bf16' : ''}${merge ? '' : ', branches apart'}`;
+  const name = `mobileone ${session.info?.target}${options.bf16 ? ' bf16' : ''}${merge === 'paying' ? '' : `, merge ${merge}`}`;
   console.log(
     `${config.name}, ${name}: ${step.graph.nodes.length} nodes, compiled in ${compileMs.toFixed(0)} ms, ${((session.info?.memoryBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
   );
@@ -122,6 +122,12 @@ async function ours(
     },
     close: () => session.dispose(),
   };
+}
+
+function mergeOption(): StepRules['mergeBranches'] {
+  const { merge } = options;
+  if (merge === 'all' || merge === 'none' || merge === 'paying') return merge;
+  throw new Error(`--merge must be all, none or paying, found ${merge}`);
 }
 
 function rival(torch: TorchRival): Row {
@@ -166,7 +172,7 @@ async function race(variant: VariantName, folder: string): Promise<object> {
     ? 'not asked for'
     : await startTorch(specFile, weightsFile, threads, options.bf16);
   if (typeof torch === 'string') console.log(`PyTorch left out: ${torch}`);
-  const own = await ours(config, weights, !options['no-merge']);
+  const own = await ours(config, weights, mergeOption());
   const rows: readonly Row[] = [own, ...(typeof torch === 'string' ? [] : [rival(torch)])];
   try {
     const losses: (readonly number[])[] = [];
