@@ -71,7 +71,7 @@ function targets(): Tensor {
 async function ours(
   config: MobileOneConfig,
   weights: Weights,
-  merge: boolean,
+  merge: StepRules['mergeBranches'],
 ): Promise<Row & { session: Session }> {
   const graph = buildMobileOne(config, { form: 'train', batch, height: size, width: size });
   const rules: StepRules = {
