@@ -3,8 +3,15 @@ import type { Random } from '../tensor/random.ts';
 /** Painting with numbers: colours, noise and textures of procedural pictures. Channels are 0–1. */
 export type Colour = readonly [red: number, green: number, blue: number];
 
-/** Colour of a pixel; deterministic. */
-export type Texture = (x: number, y: number) => Colour;
+/** Two colours, and how much of the second a pixel has: 0–1. */
+export interface Texture {
+  readonly first: Colour;
+  readonly second: Colour;
+  readonly share: (x: number, y: number) => number;
+}
+
+/** One colour everywhere. */
+export const plain = (colour: Colour): Texture => ({ first: colour, second: colour, share: () => 0 });
 
 /** 32 well-mixed bits of a place. */
 export function hashAt(x: number, y: number, seed: number): number {
@@ -16,13 +23,15 @@ export function hashAt(x: number, y: number, seed: number): number {
 
 /** Smooth noise in [0, 1): random values on a grid of the given spacing, blended. */
 export function valueNoise(x: number, y: number, spacing: number, seed: number): number {
-  const [gx, gy] = [Math.floor(x / spacing), Math.floor(y / spacing)];
-  const [fx, fy] = [x / spacing - gx, y / spacing - gy];
-  const [sx, sy] = [fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)];
-  const at = (ix: number, iy: number): number => hashAt(gx + ix, gy + iy, seed) / 2 ** 32;
-  const top = at(0, 0) + (at(1, 0) - at(0, 0)) * sx;
-  const bottom = at(0, 1) + (at(1, 1) - at(0, 1)) * sx;
-  return top + (bottom - top) * sy;
+  const gx = Math.floor(x / spacing);
+  const gy = Math.floor(y / spacing);
+  const fx = x / spacing - gx;
+  const fy = y / spacing - gy;
+  const sx = fx * fx * (3 - 2 * fx);
+  const sy = fy * fy * (3 - 2 * fy);
+  const top = mix(hashAt(gx, gy, seed), hashAt(gx + 1, gy, seed), sx);
+  const bottom = mix(hashAt(gx, gy + 1, seed), hashAt(gx + 1, gy + 1, seed), sx);
+  return mix(top, bottom, sy) / 2 ** 32;
 }
 
 export const mix = (a: number, b: number, share: number): number => a + (b - a) * share;
@@ -66,19 +75,27 @@ const patterns: readonly Pattern[] = [
  */
 export function randomTexture(
   random: Random,
-  a: Colour,
-  b: Colour,
+  first: Colour,
+  second: Colour,
   period: number,
   contrast: number,
 ): Texture {
   const pattern = patterns[random.integer(patterns.length)] ?? (() => 0);
   const angle = Math.PI * random.uniform();
-  const [cos, sin] = [Math.cos(angle) / period, Math.sin(angle) / period];
+  const cos = Math.cos(angle) / period;
+  const sin = Math.sin(angle) / period;
   const seed = random.integer(2 ** 32);
   const spacing = period * (0.7 + random.uniform());
-  return (x, y) => {
-    const mottle = 0.65 * valueNoise(x, y, spacing, seed) + 0.35 * valueNoise(x, y, spacing / 3, seed + 1);
-    const second = contrast * pattern(cos * x + sin * y, cos * y - sin * x);
-    return mixColours(a, b, Math.min(1, 0.5 * mottle + second));
+  return {
+    first,
+    second,
+    share: (x, y) => {
+      const coarse = valueNoise(x, y, spacing, seed);
+      const fine = valueNoise(x, y, spacing / 3, seed + 1);
+      return Math.min(
+        1,
+        0.325 * coarse + 0.175 * fine + contrast * pattern(cos * x + sin * y, cos * y - sin * x),
+      );
+    },
   };
 }

@@ -26,9 +26,11 @@ function polygon(points: readonly Point[]): Distance {
     let nearest = Number.POSITIVE_INFINITY;
     let inside = false;
     for (const { ax, ay, by, ux, uy, scale } of edges) {
-      const [dx, dy] = [x - ax, y - ay];
+      const dx = x - ax;
+      const dy = y - ay;
       const along = Math.min(1, Math.max(0, (dx * ux + dy * uy) * scale));
-      const [ex, ey] = [dx - along * ux, dy - along * uy];
+      const ex = dx - along * ux;
+      const ey = dy - along * uy;
       nearest = Math.min(nearest, ex * ex + ey * ey);
       if (ay > y !== by > y && dx < (ux * dy) / uy) inside = !inside;
     }
@@ -106,7 +108,8 @@ export function shapeDistance({ kind, x, y, radius, rotation }: PlacedShape): Di
   const cos = Math.cos(rotation) / radius;
   const sin = Math.sin(rotation) / radius;
   return (px, py) => {
-    const [dx, dy] = [px - x, py - y];
+    const dx = px - x;
+    const dy = py - y;
     return radius * distance(cos * dx + sin * dy, cos * dy - sin * dx);
   };
 }

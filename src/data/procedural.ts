@@ -1,12 +1,13 @@
 import { UsageError } from '../errors.ts';
 import { checkSize, type Image } from '../image/image.ts';
-import { createRandom, type Random } from '../tensor/random.ts';
+import { createRandom, deriveSeed, type Random } from '../tensor/random.ts';
 import {
   type Colour,
   colourDistance,
   hashAt,
   mix,
   mixColours,
+  plain,
   randomColour,
   randomTexture,
   type Texture,
@@ -172,15 +173,29 @@ function placeShapes(
   return shapes;
 }
 
-/** Blends a colour in, `share` of it. */
-function blend({ pixels }: Canvas, place: number, colour: Colour, share: number): void {
+/**
+ * Paints one pixel.
+ * @param covered 0–1: how much of what was there is hidden
+ * @param light by which the texture is brightened
+ */
+function blend(
+  { pixels }: Canvas,
+  place: number,
+  { first, second }: Texture,
+  share: number,
+  covered: number,
+  light = 1,
+): void {
   const at = 3 * place;
-  for (let c = 0; c < 3; c++) pixels[at + c] = mix(pixels[at + c] ?? 0, colour[c] ?? 0, share);
+  for (let c = 0; c < 3; c++) {
+    const value = light * mix(first[c] ?? 0, second[c] ?? 0, share);
+    pixels[at + c] = mix(pixels[at + c] ?? 0, value, covered);
+  }
 }
 
 function fill(canvas: Canvas, texture: Texture): void {
   for (let y = 0, place = 0; y < canvas.height; y++)
-    for (let x = 0; x < canvas.width; x++) blend(canvas, place++, texture(x, y), 1);
+    for (let x = 0; x < canvas.width; x++) blend(canvas, place++, texture, texture.share(x, y), 1);
 }
 
 /** How much of a pixel lies inside an outline that is `distance` away. */
@@ -188,6 +203,7 @@ const coverage = (distance: number): number => Math.min(1, Math.max(0, 0.5 - dis
 
 const black: Colour = [0, 0, 0];
 const white: Colour = [1, 1, 1];
+const shade = plain(black);
 
 /** A colour that stands out from the ground. */
 function contrasting(ground: readonly Colour[], random: Random): Colour {
@@ -213,7 +229,7 @@ function paintShape(
   const { radius } = shape;
   const texture = randomTexture(random, colour, second, radius * (0.3 + 0.5 * random.uniform()), 0.8);
   const rim = random.uniform() < 0.4 ? Math.max(1, 0.08 * radius) : 0;
-  const rimColour = mixColours(colour, random.uniform() < 0.5 ? white : black, 0.6);
+  const rimTexture = plain(mixColours(colour, random.uniform() < 0.5 ? white : black, 0.6));
   const distance = shapeDistance(shape);
   const softness = 0.15 * radius;
   const drop = 0.12 * radius;
@@ -228,12 +244,12 @@ function paintShape(
       if (covered < 1) {
         const behind = distance(x + 0.5 + drop * light.x, y + 0.5 + drop * light.y);
         const dark = Math.min(1, Math.max(0, 0.5 - behind / (2 * softness)));
-        blend(canvas, place, black, light.shadow * dark);
+        blend(canvas, place, shade, 0, light.shadow * dark);
       }
       if (covered === 0) continue;
       const lit = 1 + 0.25 * (((x - shape.x) * light.x + (y - shape.y) * light.y) / radius);
-      const body = inside > -rim ? rimColour : texture(x, y);
-      blend(canvas, place, [body[0] * lit, body[1] * lit, body[2] * lit], covered);
+      const body = inside > -rim ? rimTexture : texture;
+      blend(canvas, place, body, body.share(x, y), covered, lit);
       if (covered >= 0.5) canvas.instances[place] = instance;
     }
   }
@@ -254,7 +270,7 @@ function paintBar(canvas: Canvas, side: number, random: Random): void {
     for (let x = 0; x < canvas.width; x++, place++) {
       const covered = coverage(Math.abs((x + 0.5) * nx + (y + 0.5) * ny - middle) - half);
       if (covered === 0) continue;
-      blend(canvas, place, texture(x, y), covered);
+      blend(canvas, place, texture, texture.share(x, y), covered);
       if (covered >= 0.5) canvas.instances[place] = 0;
     }
   }
@@ -292,15 +308,16 @@ function describeScene(canvas: Canvas, labels: readonly number[]): Omit<Scene, '
     bottom: -1,
     area: 0,
   }));
-  for (let place = 0; place < instances.length; place++) {
-    const one = bounds[(instances[place] ?? 0) - 1];
-    if (!one) continue;
-    const [x, y] = [place % width, Math.floor(place / width)];
-    one.left = Math.min(one.left, x);
-    one.right = Math.max(one.right, x);
-    one.top = Math.min(one.top, y);
-    one.bottom = y;
-    one.area++;
+  for (let y = 0, place = 0; y < canvas.height; y++) {
+    for (let x = 0; x < width; x++, place++) {
+      const one = bounds[(instances[place] ?? 0) - 1];
+      if (!one) continue;
+      one.left = Math.min(one.left, x);
+      one.right = Math.max(one.right, x);
+      one.top = Math.min(one.top, y);
+      one.bottom = y;
+      one.area++;
+    }
   }
   const objects: SceneObject[] = [];
   const numbers = bounds.map(({ label, left, top, right, bottom, area }) =>
@@ -342,7 +359,7 @@ export function proceduralSet(options: ProceduralOptions): ProceduralSet {
     scene: (index) => {
       if (!Number.isSafeInteger(index) || index < 0 || index >= count)
         throw new UsageError(`proceduralSet: index ${index} is outside the ${count} scenes.`);
-      return drawScene({ ...rest, kinds, seed: hashAt(index, seed, 0x51ed27), label: index % kinds.length });
+      return drawScene({ ...rest, kinds, seed: deriveSeed(seed, index), label: index % kinds.length });
     },
   };
 }
