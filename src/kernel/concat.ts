@@ -17,7 +17,7 @@ export function planConcat(target: VectorTarget, shapes: readonly Shape[]): Task
       tiles.push({
         kernel: {
           name: `f32_concat_${count}r${width}of${channels}c__${target.name}`,
-          generate: (a) => generate(a, count, width, channels),
+          generate: (a) => emitRowCopies(a, count, width, { source: width, output: channels }),
         },
         slots: [
           { buffer: `input${i}`, offset: start * width * 4 },
@@ -29,7 +29,13 @@ export function planConcat(target: VectorTarget, shapes: readonly Shape[]): Task
   return { constants: [], scratchBytes: 0, steps: [tiles], flops: 0 };
 }
 
-function generate(a: VectorAssembler, rows: number, width: number, channels: number): void {
+/** Copies `rows` rows of `width` numbers from slot 1 to slot 2; rows begin so many numbers apart. */
+export function emitRowCopies(
+  a: VectorAssembler,
+  rows: number,
+  width: number,
+  apart: { readonly source: number; readonly output: number },
+): void {
   const [source, output] = [a.slot(1), a.slot(2)];
   const value = a.newVec();
   a.loop(rows, () => {
@@ -39,8 +45,8 @@ function generate(a: VectorAssembler, rows: number, width: number, channels: num
         a.store(partAt(output, part), value, part.lanes);
       }
     });
-    a.addInt(source, width * 4);
-    a.addInt(output, channels * 4);
+    a.addInt(source, apart.source * 4);
+    a.addInt(output, apart.output * 4);
   });
   a.freeVec(value);
 }

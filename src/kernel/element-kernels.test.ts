@@ -10,10 +10,10 @@ import { createRandom, type Random } from '../tensor/random.ts';
 import { elementCount, type Shape, type Tensor } from '../tensor/tensor.ts';
 import { planConcat } from './concat.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from './elementwise.ts';
-import { planGlobalAveragePool } from './global-average-pool.ts';
 import { planPool2d } from './pool2d.ts';
 import { planResizeBilinear } from './resize-bilinear.ts';
 import { planSoftmax } from './softmax.ts';
+import { planGlobalAveragePool } from './spatial-sum.ts';
 
 const EPSILON = 2 ** -23;
 

@@ -43,7 +43,7 @@ export function planPool2d(target: VectorTarget, task: Pool2dTask): TaskPlan {
   const [kernelHeight, kernelWidth] = window.kernel;
   const segments = segmentsOf(window, width, outWidth);
   const kernel = {
-    name: `f32_${task.mode}Pool_${describe(task)}__${target.name}`,
+    name: `f32_${task.mode}Pool_${describePool(task)}__${target.name}`,
     generate: (a: VectorAssembler) => generate(a, task),
   };
   const tiles: Tile[] = [];
@@ -70,12 +70,12 @@ export function planPool2d(target: VectorTarget, task: Pool2dTask): TaskPlan {
   return { constants: [factors(task)], scratchBytes: 0, steps: [tiles], flops };
 }
 
-function describe({ input, window }: Pool2dTask): string {
+export function describePool({ input, window }: Pool2dTask): string {
   const [, , width, channels] = input;
   return `${width}w${channels}c_s${window.stride[1]}d${window.dilation.join('x')}`;
 }
 
-function tapsOf(window: WindowGeometry, axis: 0 | 1, output: number, size: number): Taps {
+export function tapsOf(window: WindowGeometry, axis: 0 | 1, output: number, size: number): Taps {
   const dilation = window.dilation[axis];
   const start = output * window.stride[axis] - window.padding[axis];
   const skipped = Math.max(0, Math.ceil(-start / dilation));
@@ -83,7 +83,7 @@ function tapsOf(window: WindowGeometry, axis: 0 | 1, output: number, size: numbe
   return { first: start + skipped * dilation, count: end - skipped };
 }
 
-function segmentsOf(window: WindowGeometry, width: number, outWidth: number): readonly Segment[] {
+export function segmentsOf(window: WindowGeometry, width: number, outWidth: number): readonly Segment[] {
   const stride = window.stride[1];
   const segments: Segment[] = [];
   for (let column = 0; column < outWidth; column++) {
@@ -98,7 +98,7 @@ function segmentsOf(window: WindowGeometry, width: number, outWidth: number): re
 }
 
 /** 1 / divisor by the numbers of rows and columns read. */
-function factors({ window, countPadding }: Pool2dTask): Uint8Array {
+export function factors({ window, countPadding }: Pool2dTask): Uint8Array {
   const [kernelHeight, kernelWidth] = window.kernel;
   const table = new Float32Array((kernelHeight + 1) * (kernelWidth + 1));
   for (let rows = 1; rows <= kernelHeight; rows++)

@@ -3,6 +3,7 @@ import { trainingConvolutionCases } from './training-convolution.ts';
 import { trainingLossCases } from './training-loss.ts';
 import { trainingMergeCases } from './training-merge.ts';
 import { trainingNormCases } from './training-norm.ts';
+import { trainingSpatialCases } from './training-spatial.ts';
 import { trainingUpdateCases } from './training-update.ts';
 
 /** Every op of training, as `opCases` has those of nets. */
@@ -11,5 +12,6 @@ export const trainingCases: readonly OpCase[] = [
   ...trainingMergeCases,
   ...trainingNormCases,
   ...trainingLossCases,
+  ...trainingSpatialCases,
   ...trainingUpdateCases,
 ];

@@ -1,9 +1,9 @@
 import { convGeometry, formatGeometry, type GeometryOptions, type Pair } from '../../src/graph/geometry.ts';
 import type { OpCase } from './op-case.ts';
 
-type Mode = 'max' | 'average' | 'average of all';
+export type Mode = 'max' | 'average' | 'average of all';
 
-interface Window extends GeometryOptions {
+export interface Window extends GeometryOptions {
   readonly size?: Pair;
   readonly batch?: number;
   readonly channels?: number;
@@ -27,7 +27,7 @@ function poolCase(mode: Mode, options: Window): OpCase {
   };
 }
 
-const windows: readonly Window[] = [
+export const windows: readonly Window[] = [
   { kernel: 2, stride: 2, padding: 0 },
   { kernel: 3, stride: 2, channels: 16, batch: 2 },
   { kernel: 3, stride: 1, channels: 17 },
@@ -40,7 +40,7 @@ const windows: readonly Window[] = [
   { kernel: 1, stride: 2, channels: 15 },
 ];
 
-const areas: readonly (readonly [batch: number, size: Pair, channels: number])[] = [
+export const areas: readonly (readonly [batch: number, size: Pair, channels: number])[] = [
   [1, [1, 1], 3],
   [1, [7, 7], 64],
   [2, [3, 5], 17],
@@ -57,7 +57,7 @@ const globalCases: readonly OpCase[] = areas.map(([batch, size, channels]) => ({
   kinks: [],
 }));
 
-const resizes: readonly (readonly [from: Pair, to: Pair, channels: number, batch: number])[] = [
+export const resizes: readonly (readonly [from: Pair, to: Pair, channels: number, batch: number])[] = [
   [[4, 5], [8, 10], 8, 1],
   [[4, 5], [7, 13], 5, 2],
   [[9, 11], [4, 5], 17, 1],

@@ -2,10 +2,10 @@ import { convGeometry } from '../../graph/geometry.ts';
 import type { NetOpKind, Node, ValueId } from '../../graph/graph.ts';
 import { isNetNode } from '../../graph/node-rules.ts';
 import { planConcat } from '../../kernel/concat.ts';
-import { planGlobalAveragePool } from '../../kernel/global-average-pool.ts';
 import { planPool2d } from '../../kernel/pool2d.ts';
 import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
 import { planSoftmax } from '../../kernel/softmax.ts';
+import { planGlobalAveragePool } from '../../kernel/spatial-sum.ts';
 import { type Shape, sameShape } from '../../tensor/tensor.ts';
 import { lowerTraining } from './lower-training.ts';
 import {

@@ -3,6 +3,7 @@ import type { Node } from '../../graph/graph.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
+import { spatialGradientRules } from './lower-spatial-gradients.ts';
 import { input, type LowerContext, type Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
@@ -13,6 +14,7 @@ const lowerTable: Partial<TrainingLowerRules> = {
     tensor: { shape, data: new Float32Array(elementCount(shape)).fill(value) },
   }),
   ...normTrainingRules,
+  ...spatialGradientRules,
   reshape: (node) => ({ kind: 'alias', source: input(node) }),
 };
 
