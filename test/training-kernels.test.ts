@@ -14,7 +14,17 @@ import { runGuardedOutputs } from './support/guarded-plan.ts';
 import { allMachines, type TestMachine } from './support/machines.ts';
 
 /** Ops whose kernels this suite checks. */
-const kinds = ['normSum', 'normSumGrad', 'channelSum'] as const satisfies readonly OpKind[];
+const kinds = [
+  'normSum',
+  'normSumGrad',
+  'channelSum',
+  'sliceChannels',
+  'spatialDot',
+  'globalAveragePoolGrad',
+  'pool2dGrad',
+  'resizeBilinearGrad',
+  'softmaxGrad',
+] as const satisfies readonly OpKind[];
 
 function planned(test: TestMachine, c: OpCase) {
   const graph = caseGraph(c);
