@@ -99,20 +99,35 @@ describe('what is folded into what', () => {
   });
 });
 
-test('updates come as soon as what they read is there and what they renew was read', () => {
-  const { program, placement } = lowering((b, x) => {
-    const [p, q] = ['p', 'q'].map((name) => b.parameter(name, [2, 4, 4, 8], 'state'));
-    if (p === undefined || q === undefined) return;
-    const first = b.node('softmax', 'first', {}, [sum(b, 'both', x, q)]);
-    const second = b.node('softmax', 'second', {}, [first]);
-    b.output('y', b.node('softmax', 'third', {}, [sum(b, 'late', second, p)]));
-    b.update(p, sum(b, 'next p', p, first));
-    b.update(q, sum(b, 'next q', q, first));
+describe('updates', () => {
+  /** Two parameters; each next one is read from `first`, and p is needed until `late`. */
+  const twoUpdates = (size: number): Lowering =>
+    lowering((b) => {
+      const shape = [1, size, size, 8];
+      const x = b.input('other', shape);
+      const [p, q] = [b.parameter('p', shape, 'state'), b.parameter('q', shape, 'state')];
+      const first = b.node('softmax', 'first', {}, [sum(b, 'both', x, q)]);
+      const second = b.node('softmax', 'second', {}, [first]);
+      b.output('y', b.node('softmax', 'third', {}, [sum(b, 'late', second, p)]));
+      b.update(p, sum(b, 'next p', p, first));
+      b.update(q, sum(b, 'next q', q, first));
+    });
+
+  test('large ones come as soon as what they read is there and what they renew was read', () => {
+    const { program, placement } = twoUpdates(64);
+    const names = program.tasks.map((task) => task.name);
+    assert.deepEqual(names, ['both', 'first', 'next q', 'second', 'late', 'next p', 'third']);
+    assert.equal(program.homes.size, 2);
+    for (const value of program.homes.keys()) assert.equal(placement.values.get(value), undefined);
   });
-  const names = program.tasks.map((task) => task.name);
-  assert.deepEqual(names, ['both', 'first', 'next q', 'second', 'late', 'next p', 'third']);
-  assert.equal(program.homes.size, 2);
-  for (const value of program.homes.keys()) assert.equal(placement.values.get(value), undefined);
+
+  test('small ones come last, together with what does not need them', () => {
+    const { program, ops } = twoUpdates(4);
+    assert.deepEqual(ops, ['sum', 'softmax', 'softmax', 'sum', '1 softmax, 2 sum']);
+    assert.equal(program.tasks.at(-1)?.name, 'third and 2 more');
+    assert.equal(program.tasks.at(-1)?.plan.steps.length, 1);
+    assert.equal(program.homes.size, 2);
+  });
 });
 
 describe('memory', () => {

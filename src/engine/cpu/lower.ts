@@ -8,6 +8,7 @@ import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../..
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { gatherSmall } from './gather.ts';
 import { lowerNode } from './lower-rules.ts';
 import { type ChainLink, type ChainView, type Lowered, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
@@ -84,13 +85,23 @@ export function lower(
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
   const context: TaskContext = { target, storage, precision, typeOf };
-  const tasks = updatesEarly(
-    graph,
-    all.map((group) => makeTask(group, context)),
-    storage,
-  );
+  const renewed = renewals(graph, storage);
+  const made = all.map((group) => makeTask(group, context));
+  const learns = graph.updates.length > 0;
+  const tasks = learns ? gatherSmall(updatesEarly(graph, made, storage, renewed), renewed) : made;
   const updates = planUpdates(graph, tasks, storage, target);
   return { tasks: [...tasks, ...updates.tasks], storage, typeOf, homes: updates.homes, known };
+}
+
+/** The parameters that take a stored value. */
+function renewals(
+  { updates }: CheckedGraph,
+  storage: (value: ValueId) => ValueId,
+): (value: ValueId) => readonly ValueId[] {
+  const renewed = new Map<ValueId, ValueId[]>();
+  for (const { parameter, value } of updates)
+    renewed.set(storage(value), [...(renewed.get(storage(value)) ?? []), parameter]);
+  return (value) => renewed.get(value) ?? [];
 }
 
 function aliases(graph: CheckedGraph, lowered: readonly Lowered[]): (value: ValueId) => ValueId {

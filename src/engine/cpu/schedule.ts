@@ -1,20 +1,23 @@
-import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
+import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import { elementCount } from '../../tensor/tensor.ts';
 import type { Task } from './program.ts';
+
+/** Bytes of a parameter that is worth renewing early; smaller ones are renewed together at the end. */
+const LARGE = 2 ** 16;
 
 /**
  * Optimizer steps and running averages as early as they can run, instead of at the end: what they read (gradients,
  * which together are as large as the net) need not be kept until then, and is in a cache still. Moved are
- * element-wise tasks that lead to nothing but updates; each stays behind the tasks that read what it renews.
+ * element-wise tasks that lead to nothing but updates; each stays behind the tasks that read what it renews. Small
+ * ones, of which there are very many, come last instead, where they can be gathered.
  */
 export function updatesEarly(
   graph: CheckedGraph,
   tasks: readonly Task[],
   storage: (value: ValueId) => ValueId,
+  renewed: (value: ValueId) => readonly ValueId[],
 ): readonly Task[] {
   const moving = movingTasks(graph, tasks, storage);
-  const renewed = new Map<ValueId, ValueId[]>();
-  for (const { parameter, value } of graph.updates)
-    renewed.set(storage(value), [...(renewed.get(storage(value)) ?? []), parameter]);
   /** After which of the tasks that stay a value is there, and was last read. */
   const written = new Map<ValueId, number>();
   const read = new Map<ValueId, number>();
@@ -27,10 +30,13 @@ export function updatesEarly(
   });
   const first: Task[] = [];
   const behind: Task[][] = tasks.map((task) => (moving.has(task) ? [] : [task]));
+  const end = tasks.length;
+  behind.push([]);
   for (const task of moving) {
-    const parameters = task.outputs.flatMap((value) => renewed.get(value) ?? []);
+    const parameters = task.outputs.flatMap(renewed);
+    const isLarge = task.outputs.some((value) => elementCount(valueAt(graph, value).shape) * 4 >= LARGE);
     const place = Math.max(
-      -1,
+      isLarge ? -1 : end,
       ...task.inputs.map((value) => written.get(value) ?? -1),
       ...parameters.map((value) => read.get(value) ?? -1),
     );
