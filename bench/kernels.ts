@@ -2,9 +2,10 @@
  * Times every convolution of a MobileOne net on one thread, each right after the one before it as in a real run,
  * so that weights and activations come from the caches they would come from.
  *
- *     node dist/bench/kernels.js [s0…s4|gemm] [bf16|bf16x2|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
+ *     node dist/bench/kernels.js [s0…s4|gemm|gradients] [bf16|bf16x2|avx512|avx2|wasm|wasm-relaxed] [part of a layer's shape]
  *
- * With `gemm` it times the matrix products of training instead (gemm.ts).
+ * With `gemm` it times the matrix products of training instead (gemm.ts), with `gradients` its gradients of
+ * convolutions (conv-gradients.ts).
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import type { VectorTarget } from '../src/assembler/vector-assembler.ts';
@@ -27,6 +28,7 @@ import { buildMobileOne } from '../src/model/mobileone.ts';
 import { bfloat16ToNumber } from '../src/tensor/half.ts';
 import { createRandom, type Random } from '../src/tensor/random.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
+import { benchConvGradients } from './conv-gradients.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
 import { benchGemm } from './gemm.ts';
 import { floatsOf, loadPeak, machineFor, percentile, timed } from './kernel-machine.ts';
@@ -193,6 +195,10 @@ async function main([
 ]: readonly string[]): Promise<void> {
   if (variantName === 'gemm') {
     await benchGemm(targetName, filter);
+    return;
+  }
+  if (variantName === 'gradients') {
+    await benchConvGradients(targetName, filter);
     return;
   }
   const variant = variantNames.find((name) => name === variantName);
