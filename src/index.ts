@@ -1,4 +1,14 @@
 // The entry for every platform; internal files import from where things are, not from here.
+
+export { checkDataset, type DataReport } from './data/check-dataset.ts';
+export { describeDataReport, requireTrainable } from './data/data-report.ts';
+export type { ClassDataset, ClassSplits, Dataset, Sample } from './data/dataset.ts';
+export { type DataFiles, memoryFiles } from './data/files.ts';
+export type { Batch, BatchPictures, BatchPool } from './data/loader/batch.ts';
+export { createInlinePool } from './data/loader/inline-pool.ts';
+export { createLoader, type Loader, type LoaderOptions } from './data/loader/loader.ts';
+export { toPicture } from './data/loader/to-picture.ts';
+export { openData } from './data/open-data.ts';
 export { drawScene, type ProceduralSet, proceduralSet, type Scene } from './data/procedural.ts';
 export type * from './engine/engine.ts';
 export { referenceEngine } from './engine/reference/reference-engine.ts';
@@ -27,7 +37,9 @@ export { printGraph } from './graph/print.ts';
 export { imagenetClasses } from './hub/labels/class-names.ts';
 export { listModels, type ModelEntry } from './hub/models.ts';
 export { applyTransform } from './image/apply-transform.ts';
+export type { Augmentation } from './image/augmentation.ts';
 export type { DecodeOptions, ImageDecoder } from './image/codec.ts';
+export { contactSheet } from './image/contact-sheet.ts';
 export { encodePng, type IndexedImage } from './image/encode-png.ts';
 export { describeEvalTransform, type EvalTransform, evalTransforms } from './image/eval-transform.ts';
 export { fromPixels, type Image, type PixelSource } from './image/image.ts';
@@ -64,4 +76,5 @@ export { type CheckpointNet, readNet } from './task/read-net.ts';
 export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
+export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
 export { reparameterize } from './transform/reparameterize.ts';

@@ -1,0 +1,125 @@
+import type { BrokenPicture } from '../data/check-dataset.ts';
+import type { ClassDataset, ClassSplits } from '../data/dataset.ts';
+import type { Batch, BatchPictures, BatchPool } from '../data/loader/batch.ts';
+import { createLoader, type Loader, type LoaderOptions, type LoaderStats } from '../data/loader/loader.ts';
+import type { Normalization } from '../image/apply-transform.ts';
+import type { EvalTransform } from '../image/eval-transform.ts';
+import type { Interpolation } from '../image/resize.ts';
+import type { Recipe } from './recipe.ts';
+import type { TrainingBatch, TrainingData, ValidationBatch } from './training-data.ts';
+
+export interface ClassDataOptions {
+  readonly augment: Recipe['augment'];
+  readonly normalization: Normalization;
+  /** Of training crops and validation resizes; default bilinear. */
+  readonly interpolation?: Interpolation;
+  readonly seed?: number;
+  /** Memory for decoded pictures of training and validation together; default 0. */
+  readonly cacheBytes?: number;
+  /** See `LoaderOptions`; validation pictures are never shrunk. */
+  readonly shrink?: number;
+  readonly onBroken?: (picture: BrokenPicture) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Training data with what its loaders have counted. */
+export interface ClassData extends TrainingData {
+  readonly stats: () => { readonly train: LoaderStats | undefined; readonly val: LoaderStats | undefined };
+}
+
+/**
+ * A classified data set as a run takes it. The pool stays the caller's to close.
+ * @throws DataError (from the batches) when the training part has less than one batch, or nothing can be read
+ */
+export function classData(data: ClassSplits, pool: BatchPool, options: ClassDataOptions): ClassData {
+  const { normalization, interpolation = 'bilinear', cacheBytes = 0 } = options;
+  const trainCount = data.train.samples.length;
+  const validationCount = data.val?.samples.length ?? 0;
+  const cacheFor = (count: number): number => (cacheBytes * count) / (trainCount + validationCount);
+  const common = {
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onBroken ? { onBroken: options.onBroken } : {}),
+  };
+  const train = lastLoader(data.train, pool, {
+    ...common,
+    ...(options.shrink === undefined ? {} : { shrink: options.shrink }),
+    seed: options.seed ?? 0,
+    cacheBytes: cacheFor(trainCount),
+  });
+  const val = data.val && lastLoader(data.val, pool, { ...common, cacheBytes: cacheFor(validationCount) });
+
+  async function* trainBatches({
+    epoch,
+    from,
+    batch,
+    size,
+    strength,
+  }: Parameters<TrainingData['trainBatches']>[0]): AsyncGenerator<TrainingBatch> {
+    const { mixup, cutmix, ...augmentation } = options.augment;
+    const pictures: BatchPictures = {
+      kind: 'train',
+      augmentation,
+      mixup,
+      cutmix,
+      interpolation,
+      normalization,
+      size,
+      strength,
+    };
+    const loader = train.get(batch, pictures, `${batch}`);
+    for await (const made of loader.epoch(epoch, { from, size, strength })) yield tensors(made);
+  }
+
+  async function* validationBatches({
+    batch,
+    size,
+    resize,
+  }: Parameters<TrainingData['validationBatches']>[0]): AsyncGenerator<ValidationBatch> {
+    if (!val) return;
+    const { scale, mean, std } = normalization;
+    const crop = { width: size, height: size };
+    const transform: EvalTransform = {
+      resize: { kind: 'shortest', size: resize },
+      crop,
+      interpolation,
+      scale,
+      mean,
+      std,
+    };
+    const loader = val.get(batch, { kind: 'eval', transform }, `${batch} ${size} ${resize}`);
+    for await (const made of loader.epoch(0)) {
+      const labels = Array.from(made.indices, (index) => data.val?.samples[index]?.target ?? -1);
+      yield { ...tensors(made), labels, indices: made.indices };
+    }
+  }
+
+  const stats = (): ReturnType<ClassData['stats']> => ({ train: train.stats(), val: val?.stats() });
+  const { length: classes } = data.classes;
+  return { classes, trainCount, validationCount, trainBatches, validationBatches, stats };
+}
+
+/** Keeps the loader, and with it the cache, for as long as the requests stay of one kind. */
+function lastLoader(
+  dataset: ClassDataset,
+  pool: BatchPool,
+  options: Omit<LoaderOptions, 'batchSize' | 'pictures'>,
+) {
+  let last: { readonly key: string; readonly loader: Loader } | undefined;
+  return {
+    get: (batchSize: number, pictures: BatchPictures, key: string): Loader => {
+      if (last?.key !== key)
+        last = { key, loader: createLoader(dataset, pool, { ...options, batchSize, pictures }) };
+      return last.loader;
+    },
+    stats: (): LoaderStats | undefined => last?.loader.stats(),
+  };
+}
+
+function tensors({ images, targets, indices, height, width, release }: Batch): TrainingBatch {
+  const count = indices.length;
+  return {
+    images: { shape: [count, height, width, 3], data: images },
+    targets: { shape: [count, targets.length / count], data: targets },
+    release,
+  };
+}
