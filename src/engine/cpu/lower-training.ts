@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
+import { mergeRules } from './lower-merge.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
 import { spatialGradientRules } from './lower-spatial-gradients.ts';
 import { input, type LowerContext, type Lowered } from './lowered.ts';
@@ -15,6 +16,7 @@ const lowerTable: Partial<TrainingLowerRules> = {
   }),
   ...normTrainingRules,
   ...spatialGradientRules,
+  ...mergeRules,
   reshape: (node) => ({ kind: 'alias', source: input(node) }),
 };
 

@@ -1,0 +1,14 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import type { ConvGeometry } from '../../graph/geometry.ts';
+import type { Shape } from '../../tensor/tensor.ts';
+import type { TaskPlan } from '../plan.ts';
+import { patchLayout } from './patch-layout.ts';
+import { planDenseMoments } from './patch-moments-dense.ts';
+
+/**
+ * Mean and covariance of the patches that a convolution reads. Buffers: `input0` x [N,H,W,C], `output` mean
+ * [groups,P], `output1` covariance [groups,P,P], in OIHW's order.
+ */
+export function planPatchMoments(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
+  return planDenseMoments(target, patchLayout(input, geometry));
+}
