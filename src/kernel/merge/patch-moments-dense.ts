@@ -151,10 +151,7 @@ function emitMean(a: VectorAssembler, row: number, sumRows: number, positions: n
 }
 
 /** covariance = products / positions − missed·missedᵀ; in place where its order is not yet OIHW's. */
-function covarianceTiles(
-  { groups, length, positions, taps }: PatchLayout,
-  places: Places,
-): readonly Tile[] {
+function covarianceTiles({ groups, length, positions, taps }: PatchLayout, places: Places): readonly Tile[] {
   const kernel = {
     name: `f32_covariance_${length}n${positions}`,
     generate: (a: VectorAssembler) => emitCovariance(a, length, positions),

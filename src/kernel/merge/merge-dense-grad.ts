@@ -1,0 +1,291 @@
+/**
+ * The gradient of merging, where a group has several channels. Row after row of weights, the cotangents of scale,
+ * mean and variance; then products of matrices, with V_i = diag(dvariance_i) W_i:
+ *
+ *     dW_i = scale_i dW + dmean_i mᵀ + 2 V_i S      dS = Σ V_iᵀ W_i      dm = Σ W_iᵀ dmean_i
+ *
+ * and what the skip adds to the moments of its own channel.
+ */
+import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
+import { type GemmTask, planGemm } from '../gemm.ts';
+import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
+import { overRow, partAt } from '../vector-span.ts';
+import { partSteps, type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
+import {
+  type BranchRows,
+  branchRows,
+  centreTiles,
+  emitInverse,
+  type RowSpan,
+  type RowWalk,
+  rowDot,
+  rowNumber,
+  rowSpans,
+  storeNumber,
+  storeScaled,
+  walkRows,
+} from './merge-rows.ts';
+import { branchCount, type MergeTask, rowsPerGroup } from './merge-task.ts';
+
+const SLOT = {
+  count: 1,
+  dweight: 2,
+  dbias: 3,
+  ownDweight: 4,
+  mean: 5,
+  dmoment: 6,
+  dcovariance: 7,
+  branches: 8,
+} as const;
+const BRANCH = {
+  gamma: 0,
+  mean: 1,
+  variance: 2,
+  rows: 3,
+  dgamma: 4,
+  scale: 5,
+  dmean: 6,
+  dvariance: 7,
+  scaled: 8,
+  drows: 9,
+} as const;
+const BRANCH_SLOTS = 10;
+
+const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
+  SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
+
+const input = (index: number): BranchRows => ({ buffer: `input${index}`, offset: 0 });
+
+interface Places {
+  readonly rows: readonly BranchRows[];
+  /** Where the gradients of rows go: outputs, but scratch memory for 1×1 weights. */
+  readonly drows: readonly BranchRows[];
+  /** V_i, and one number for each row of each branch. */
+  readonly scaled: readonly number[];
+  readonly scale: number;
+  readonly dmean: number;
+  readonly dvariance: number;
+}
+
+export function planDenseMergeGrad(target: VectorTarget, task: MergeTask): TaskPlan {
+  const { outChannels, length, points } = task;
+  const scratch = scratchLayout();
+  const { rows, spread } = branchRows(task, (branch) => input(2 + 2 * branch), scratch.take);
+  const take = (): number => scratch.take(branchCount(task) * outChannels);
+  const places: Places = {
+    rows,
+    drows: points.map((point, branch) =>
+      point ? scratchAt(scratch.take(outChannels * length)) : output(branch),
+    ),
+    scaled: points.map(() => scratch.take(outChannels * length)),
+    scale: take(),
+    dmean: take(),
+    dvariance: take(),
+  };
+  const tilesOf = (kernel: KernelSpec): TileStep =>
+    rowSpans(task).map((span): Tile => ({ kernel, slots: slotsOf(task, span, places) }));
+  const gathered = points.flatMap((point, branch) => {
+    const from = places.drows[branch];
+    return point && from ? centreTiles(task, 'gather', from, output(branch)) : [];
+  });
+  const steps = [
+    spread,
+    tilesOf(scalarKernel(task)),
+    ...products(target, task, places, scratch),
+    tilesOf(rowKernel(task)),
+    gathered,
+  ].filter((tiles) => tiles.length > 0);
+  const flops = 4 * points.length * outChannels * length * length;
+  return { constants: [], scratchBytes: scratch.bytes(), steps, flops };
+}
+
+/** dweight of a branch; its dgamma is the next output. */
+function output(branch: number): BranchRows {
+  return { buffer: `output${2 + 2 * branch}`, offset: 0 };
+}
+
+/** V_i S; and one branch after the other, since they add to the same numbers, V_iᵀ W_i and dmean_iᵀ W_i. */
+function products(
+  target: VectorTarget,
+  task: MergeTask,
+  places: Places,
+  scratch: ScratchLayout,
+): readonly TileStep[] {
+  const { groups, outChannels, length, points } = task;
+  const perGroup = rowsPerGroup(task);
+  const plain = { transposeA: false, transposeB: false, accumulate: false };
+  const steps = (sizes: GemmTask, a: BranchRows, b: BranchRows, c: BranchRows): readonly TileStep[] =>
+    partSteps(planGemm(target, sizes), { input0: a, input1: b, output: c }, scratch);
+  const moved = ({ buffer, offset }: BranchRows, numbers: number): BranchRows => ({
+    buffer,
+    offset: offset + numbers * 4,
+  });
+  const parts = Array.from({ length: groups }, (_, group) => {
+    const own = group * perGroup * length;
+    const covariance = group * length * length;
+    const each = points.map((__, branch) => ({
+      rows: moved(places.rows[branch] ?? input(0), own),
+      drows: moved(places.drows[branch] ?? input(0), own),
+      scaled: scratchAt((places.scaled[branch] ?? 0) + own * 4),
+      dmean: scratchAt(places.dmean + (branch * outChannels + group * perGroup) * 4),
+    }));
+    const rowsGemm = { ...plain, m: perGroup, n: length, k: length };
+    const byRows = each.map(({ scaled, drows }) =>
+      steps(rowsGemm, scaled, moved(input(1), covariance), drows),
+    );
+    const dcovariance = each.flatMap(({ scaled, rows }, branch) => {
+      const sizes = { ...plain, m: length, n: length, k: perGroup, transposeA: true, accumulate: branch > 0 };
+      return steps(sizes, scaled, rows, { buffer: 'output1', offset: covariance * 4 });
+    });
+    const dmoment = each.flatMap(({ dmean, rows }, branch) => {
+      const sizes = { ...plain, m: 1, n: length, k: perGroup, accumulate: branch > 0 };
+      return steps(sizes, dmean, rows, { buffer: 'output', offset: group * length * 4 });
+    });
+    return [...byRows, dcovariance, dmoment];
+  });
+  return sideBySide(parts.flat());
+}
+
+function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places): readonly Slot[] {
+  const { outChannels, length, taps, centre, points, skip } = task;
+  const row = group * rowsPerGroup(task) + first;
+  const own = first * taps + centre;
+  const statistics = 2 + 2 * points.length + (skip ? 1 : 0);
+  const cotangents = statistics + 2 * branchCount(task);
+  const vector = (buffer: BranchRows['buffer']): Slot => ({ buffer, offset: row * 4 });
+  const ofRow = ({ buffer, offset }: BranchRows): Slot => ({ buffer, offset: offset + row * length * 4 });
+  const head: readonly Slot[] = [
+    end - first,
+    { buffer: `input${cotangents}`, offset: row * length * 4 },
+    vector(`input${cotangents + 1}`),
+    skip ? { buffer: `input${cotangents}`, offset: (row * length + own) * 4 } : 0,
+    { buffer: 'input0', offset: group * length * 4 },
+    skip ? { buffer: 'output', offset: (group * length + own) * 4 } : 0,
+    skip ? { buffer: 'output1', offset: ((group * length + own) * length + own) * 4 } : 0,
+  ];
+  const branches = Array.from({ length: branchCount(task) }, (_, branch): readonly Slot[] => {
+    const isSkip = branch === points.length;
+    const number = (place: number): Slot => scratchAt(place + (branch * outChannels + row) * 4);
+    return [
+      vector(`input${isSkip ? 2 + 2 * branch : 3 + 2 * branch}`),
+      vector(`input${statistics + 2 * branch}`),
+      vector(`input${statistics + 2 * branch + 1}`),
+      isSkip ? 0 : ofRow(places.rows[branch] ?? input(0)),
+      vector(`output${isSkip ? 2 + 2 * branch : 3 + 2 * branch}`),
+      number(places.scale),
+      number(places.dmean),
+      number(places.dvariance),
+      isSkip ? 0 : ofRow(scratchAt(places.scaled[branch] ?? 0)),
+      isSkip ? 0 : ofRow(places.drows[branch] ?? input(0)),
+    ];
+  });
+  return [...head, ...branches.flat()];
+}
+
+const nameOf = ({ length, taps, points, skip, eps }: MergeTask): string =>
+  `${points.length}${skip ? 'skip' : ''}_${length}t${taps}_eps${eps}`;
+
+function scalarKernel(task: MergeTask): KernelSpec {
+  return {
+    name: `f32_mergegrad_rows_${nameOf(task)}`,
+    generate: (a) =>
+      walkRows(a, SLOT.count, (walk) => {
+        for (let branch = 0; branch < branchCount(task); branch++) emitCotangents(a, task, walk, branch);
+      }),
+  };
+}
+
+/** dscale = <dW, W_i> − db·mean_i, and what follows from it. */
+function emitCotangents(a: VectorAssembler, task: MergeTask, walk: RowWalk, branch: number): void {
+  const { length, taps, points, eps } = task;
+  const isSkip = branch === points.length;
+  const dscale = isSkip
+    ? rowNumber(a, walk, SLOT.ownDweight, (length + taps) * 4)
+    : emitOwnDot(a, task, walk, branch);
+  const db = rowNumber(a, walk, SLOT.dbias);
+  const mean = rowNumber(a, walk, slotOf(branch, 'mean'));
+  a.binary('multiply', mean, mean, db);
+  a.binary('subtract', dscale, dscale, mean);
+  const inverse = rowNumber(a, walk, slotOf(branch, 'variance'));
+  emitInverse(a, inverse, eps);
+  const scale = rowNumber(a, walk, slotOf(branch, 'gamma'));
+  a.binary('multiply', scale, scale, inverse);
+  a.binary('multiply', mean, dscale, inverse);
+  storeNumber(a, walk, slotOf(branch, 'dgamma'), mean);
+  storeNumber(a, walk, slotOf(branch, 'scale'), scale);
+  a.unary('negate', db, db);
+  a.binary('multiply', db, db, scale);
+  storeNumber(a, walk, slotOf(branch, 'dmean'), db);
+  // dvariance = −dscale·gamma·inverse³/2
+  a.binary('multiply', mean, mean, scale);
+  a.binary('multiply', mean, mean, inverse);
+  a.constant(inverse, -0.5);
+  a.binary('multiply', mean, mean, inverse);
+  storeNumber(a, walk, slotOf(branch, 'dvariance'), mean);
+  if (!isSkip) {
+    const to = walk.pointer(slotOf(branch, 'scaled'), length * 4);
+    const from = walk.pointer(slotOf(branch, 'rows'), length * 4);
+    storeScaled(a, length, to, mean, from);
+    a.freeInt(to, from);
+  }
+  a.freeVec(dscale, db, mean, inverse, scale);
+}
+
+function emitOwnDot(a: VectorAssembler, { length }: MergeTask, walk: RowWalk, branch: number) {
+  const dweight = walk.pointer(SLOT.dweight, length * 4);
+  const own = walk.pointer(slotOf(branch, 'rows'), length * 4);
+  const dot = rowDot(a, length, dweight, own);
+  a.freeInt(dweight, own);
+  return dot;
+}
+
+function rowKernel(task: MergeTask): KernelSpec {
+  return {
+    name: `f32_mergegrad_${nameOf(task)}`,
+    generate: (a) =>
+      walkRows(a, SLOT.count, (walk) => {
+        task.points.forEach((_, branch) => void emitRowGradient(a, task, walk, branch));
+        if (task.skip) emitOwnMoments(a, task, walk);
+      }),
+  };
+}
+
+/** dW_i = scale·dW + dmean·m + 2·(V_i S), which is there already. */
+function emitRowGradient(a: VectorAssembler, { length }: MergeTask, walk: RowWalk, branch: number): void {
+  const scale = rowNumber(a, walk, slotOf(branch, 'scale'));
+  const dmean = rowNumber(a, walk, slotOf(branch, 'dmean'));
+  const to = walk.pointer(slotOf(branch, 'drows'), length * 4);
+  const dweight = walk.pointer(SLOT.dweight, length * 4);
+  const mean = a.slot(SLOT.mean);
+  const [sum, value] = [a.newVec(), a.newVec()];
+  overRow(a, length, 2, [to, dweight, mean], (parts) => {
+    for (const part of parts) {
+      a.load(sum, partAt(to, part), part.lanes);
+      a.binary('add', sum, sum, sum);
+      a.load(value, partAt(dweight, part), part.lanes);
+      a.fma(sum, scale, value);
+      a.load(value, partAt(mean, part), part.lanes);
+      a.fma(sum, dmean, value);
+      a.store(partAt(to, part), sum, part.lanes);
+    }
+  });
+  a.freeVec(sum, value, scale, dmean);
+  a.freeInt(to, dweight, mean);
+}
+
+/** The skip's row is the unit vector of its own channel. */
+function emitOwnMoments(a: VectorAssembler, { length, taps, points }: MergeTask, walk: RowWalk): void {
+  const branch = points.length;
+  const own = [
+    { slot: SLOT.dmoment, bytes: taps * 4, from: slotOf(branch, 'dmean') },
+    { slot: SLOT.dcovariance, bytes: taps * (length + 1) * 4, from: slotOf(branch, 'dvariance') },
+  ];
+  for (const { slot, bytes, from } of own) {
+    const [to, value, added] = [walk.pointer(slot, bytes), a.newVec(), rowNumber(a, walk, from)];
+    a.load(value, at(to), 1);
+    a.binary('add', value, value, added);
+    a.store(at(to), value, 1);
+    a.freeVec(value, added);
+    a.freeInt(to);
+  }
+}
