@@ -33,12 +33,11 @@ async function worstError(c: OpCase, target: string, threads: number): Promise<n
   return errors.some(Number.isNaN) ? Number.NaN : Math.max(...errors);
 }
 
-const only = process.env.MERGE_KINDS?.split(',');
 const kinds: readonly OpKind[] = ['patchMoments', 'patchMomentsGrad', 'mergeBranches', 'mergeBranchesGrad'];
 
 for (const target of targets)
   describe(`merged branches on ${target}`, { skip: skipTarget(target) }, () => {
-    for (const kind of kinds.filter((each) => only?.includes(each) ?? true))
+    for (const kind of kinds)
       test(kind, async () => {
         const cases = trainingMergeCases.filter((c) => c.kind === kind);
         assert.ok(cases.length > 15);

@@ -1,7 +1,7 @@
 import type { Node } from '../../graph/graph.ts';
 import { planMergeBranches, planMergeBranchesGrad } from '../../kernel/merge/merge-branches.ts';
 import { type MergeTask, mergedConvolutions, mergeTask } from '../../kernel/merge/merge-task.ts';
-import { planPatchMoments } from '../../kernel/merge/patch-moments.ts';
+import { planPatchMoments, planPatchMomentsGrad } from '../../kernel/merge/patch-moments.ts';
 import { type LowerContext, shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 
@@ -16,9 +16,13 @@ function taskOf(
   return mergeTask(node.attrs, weights);
 }
 
-export const mergeRules: TrainingLowerRules<'patchMoments' | 'mergeBranches' | 'mergeBranchesGrad'> = {
+export const mergeRules: TrainingLowerRules<
+  'patchMoments' | 'patchMomentsGrad' | 'mergeBranches' | 'mergeBranchesGrad'
+> = {
   patchMoments: (node, context) =>
     whole(node, (target) => planPatchMoments(target, shapeOf(node, context), node.attrs.geometry)),
+  patchMomentsGrad: (node, context) =>
+    whole(node, (target) => planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry)),
   mergeBranches: (node, context) =>
     whole(node, (target) => planMergeBranches(target, taskOf(node, context, 3))),
   mergeBranchesGrad: (node, context) =>

@@ -4,6 +4,7 @@ import type { Shape } from '../../tensor/tensor.ts';
 import type { TaskPlan } from '../plan.ts';
 import { patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
+import { planDenseMomentsGrad } from './patch-moments-grad-dense.ts';
 
 /**
  * Mean and covariance of the patches that a convolution reads. Buffers: `input0` x [N,H,W,C], `output` mean
@@ -11,4 +12,12 @@ import { planDenseMoments } from './patch-moments-dense.ts';
  */
 export function planPatchMoments(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
   return planDenseMoments(target, patchLayout(input, geometry));
+}
+
+/**
+ * dx of `planPatchMoments`. Buffers: `input0` x, `input1` mean, `input2` dmean, `input3` dcovariance (symmetric),
+ * `output` dx [N,H,W,C].
+ */
+export function planPatchMomentsGrad(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
+  return planDenseMomentsGrad(target, input, geometry, patchLayout(input, geometry));
 }

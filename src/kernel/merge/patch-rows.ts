@@ -91,7 +91,7 @@ function rowsKernel(layout: PatchLayout, lines: Lines): KernelSpec {
   const { kernel, stride, dilation, groups, padding } = geometry;
   const sizes = [height, width, channels, groups, ...kernel, ...stride, ...dilation, ...padding].join();
   return {
-    name: `f32_patches_${sizes}_r${lines.taps.first}-${lines.taps.end}@${lines.hidden}`,
+    name: `f32_patchrows_${sizes}_r${lines.taps.first}-${lines.taps.end}@${lines.hidden}`,
     generate: (a) => emitRows(a, layout, lines),
   };
 }
