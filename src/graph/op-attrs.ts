@@ -69,7 +69,7 @@ export interface TrainingOpAttrs {
     readonly fn: OutputActivation | null;
     readonly statistics: 'batch' | 'fixed';
   };
-  /** dy, x → dy·fn′(x) */
+  /** dy, x → dy·fn′(x); for an output activation x may also be its value, which lies between the same kinks */
   activationGrad: { readonly fn: ActivationName };
   /** x, y [N,H,W,C] → [N,1,1,C], Σ x·y over rows and columns */
   spatialDot: NoAttrs;

@@ -46,6 +46,8 @@ const channelCounts = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64, 6
 
 function linkOf(kind: ElementwiseLink['kind'], random: Random, channels: number): ElementwiseLink {
   if (kind === 'activation') return { kind, fn: 'hardSwish' };
+  if (kind === 'derivative') return { kind, fn: 'silu', input: 1 };
+  if (kind === 'scale') return { kind, factor: -0.375 };
   if (kind === 'norm') return { kind, inputs: [1, 2, 3, 4], eps: 0.25 };
   if (kind !== 'affine') return { kind, input: 1 };
   return { kind, scale: randomFloats(random, channels), shift: randomFloats(random, channels) };
@@ -60,6 +62,7 @@ function chain(shape: Shape, links: readonly ElementwiseLink[], inputs: readonly
     for (const link of links) {
       const c = i % channels;
       if (link.kind === 'activation') value = activations[link.fn].value(value);
+      else if (link.kind === 'scale') value *= link.factor;
       else if (link.kind === 'affine') value = value * (link.scale[c] ?? 0) + (link.shift[c] ?? 0);
       else if (link.kind === 'norm') {
         const [gamma = 0, beta = 0, mean = 0, variance = 0] = link.inputs.map((n) => inputs[n]?.[c] ?? 0);
@@ -67,7 +70,8 @@ function chain(shape: Shape, links: readonly ElementwiseLink[], inputs: readonly
       } else {
         const operand = inputs[link.input] ?? [];
         const other = operand[link.kind === 'gate' ? Math.floor(i / image) * channels + c : i] ?? 0;
-        value = link.kind === 'add' ? value + other : value * other;
+        if (link.kind === 'derivative') value *= activations[link.fn].derivative(other);
+        else value = link.kind === 'add' ? value + other : value * other;
       }
     }
     return value;
@@ -95,6 +99,8 @@ function checkChain(
   assertClose(actual, chain(shape, links, inputs), 8 * (links.length + 1), what, 4);
 }
 
+const kinds = ['add', 'multiply', 'gate', 'affine', 'norm', 'activation', 'derivative', 'scale'] as const;
+
 const geometries: readonly (GeometryOptions & { readonly size: readonly [number, number] })[] = [
   { kernel: 1, size: [3, 4] },
   { kernel: 2, stride: 2, padding: 0, size: [6, 7] },
@@ -114,7 +120,7 @@ for (const maybe of await allMachines()) {
 
     it('every link of a chain at every width, over each input it may overwrite', () => {
       const random = createRandom(1);
-      for (const kind of ['add', 'multiply', 'gate', 'affine', 'norm', 'activation'] as const)
+      for (const kind of kinds)
         for (const channels of channelCounts) {
           const links = [linkOf(kind, random, channels)];
           checkChain(test, [2, 3, 2, channels], links, random);

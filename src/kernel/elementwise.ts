@@ -8,6 +8,7 @@ import {
 import type { ActivationName } from '../graph/activations.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
+import { emitActivationGrad } from './activation-grad.ts';
 import { affineTile, paddedChannels } from './affine-vectors.ts';
 import type { BufferName, KernelSpec, Slot, TaskPlan, Tile, TileStep } from './plan.ts';
 import { loadAs, type StorageType, storageBytes, storeAs } from './storage.ts';
@@ -18,6 +19,7 @@ import { overRow, type Part, partAt, shares } from './vector-span.ts';
  * - affine: · scale[c] + shift[c], over the last axis (an inference batch norm)
  * - norm: the same from the inputs gamma, beta, mean and variance [C]
  * - gate: · input [N,1,1,C]
+ * - derivative: · fn′(input), or of fn's value where the derivative follows from that
  */
 export type ElementwiseLink =
   | { readonly kind: 'add' | 'multiply' | 'gate'; readonly input: number }
@@ -27,7 +29,9 @@ export type ElementwiseLink =
       readonly inputs: readonly [gamma: number, beta: number, mean: number, variance: number];
       readonly eps: number;
     }
-  | { readonly kind: 'activation'; readonly fn: ActivationName };
+  | { readonly kind: 'activation'; readonly fn: ActivationName }
+  | { readonly kind: 'derivative'; readonly fn: ActivationName; readonly input: number }
+  | { readonly kind: 'scale'; readonly factor: number };
 
 export interface ElementwiseTask {
   readonly shape: Shape;
@@ -78,7 +82,8 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
       vectors.push(affineTile({ channels, eps: link.eps, inputs: link.inputs, offset }));
       return { link, source: 'channel', buffer: 'scratch', offset };
     }
-    if (link.kind === 'activation') return { link, source: 'none', buffer: 'input0', offset: 0 };
+    if (link.kind === 'activation' || link.kind === 'scale')
+      return { link, source: 'none', buffer: 'input0', offset: 0 };
     const source = link.kind === 'gate' ? 'channel' : 'element';
     return { link, source, buffer: `input${link.input}`, offset: 0 };
   });
@@ -103,9 +108,9 @@ export function planElementwise(target: VectorTarget, task: ElementwiseTask): Ta
  */
 export function elementwiseInPlace(links: readonly ElementwiseLink[]): readonly number[] {
   const whole = links.flatMap((link) =>
-    link.kind === 'add' || link.kind === 'multiply' ? [link.input] : [],
+    link.kind === 'add' || link.kind === 'multiply' || link.kind === 'derivative' ? [link.input] : [],
   );
-  const pointers = links.filter((link) => link.kind !== 'activation').length + 2;
+  const pointers = links.filter(({ kind }) => kind !== 'activation' && kind !== 'scale').length + 2;
   return pointers > MOST_POINTERS ? [] : [0, ...whole];
 }
 
@@ -192,11 +197,17 @@ function kernelOf(
   ends: Ends,
   extent: Extent,
 ): KernelSpec {
-  const links = operands.map(({ link }) => (link.kind === 'activation' ? link.fn : link.kind));
+  const links = operands.map(({ link }) => linkName(link));
   return {
     name: `${sourceType(ends)}-${ends.output}_elementwise_${links.join('_') || 'copy'}_${extent.rows}r${extent.channels}c__${target.name}`,
     generate: (a) => generate(a, operands, ends, extent),
   };
+}
+
+function linkName(link: ElementwiseLink): string {
+  if (link.kind === 'activation') return link.fn;
+  if (link.kind === 'derivative') return `${link.fn}-derivative`;
+  return link.kind === 'scale' ? `times${link.factor}` : link.kind;
 }
 
 /** Channels outside, rows inside, so that gates and their like stay in the first cache. */
@@ -277,7 +288,13 @@ function emitLink(
   channels: number,
 ): void {
   if (link.kind === 'activation') emitActivation(a, link.fn, value);
-  if (link.kind === 'activation' || pointer === undefined) return;
+  if (link.kind === 'scale') {
+    const factor = a.newVec();
+    a.constant(factor, link.factor);
+    a.binary('multiply', value, value, factor);
+    a.freeVec(factor);
+  }
+  if (link.kind === 'activation' || link.kind === 'scale' || pointer === undefined) return;
   const operand = a.newVec();
   if (link.kind === 'affine' || link.kind === 'norm') {
     a.load(operand, at(pointer, part.offset + paddedChannels(channels) * 4));
@@ -285,7 +302,8 @@ function emitLink(
     a.move(value, operand);
   } else {
     a.load(operand, partAt(pointer, part), part.lanes);
-    a.binary(link.kind === 'add' ? 'add' : 'multiply', value, value, operand);
+    if (link.kind === 'derivative') emitActivationGrad(a, link.fn, value, operand);
+    else a.binary(link.kind === 'add' ? 'add' : 'multiply', value, value, operand);
   }
   a.freeVec(operand);
 }

@@ -1,3 +1,4 @@
+import { isOutputActivation } from '../graph/activations.ts';
 import type { NetOpKind } from '../graph/graph.ts';
 import { sameShape } from '../tensor/tensor.ts';
 import { cotangent, gradient, inputOf, inputShape, refuse, type VjpRules } from './vjp-rule.ts';
@@ -51,7 +52,8 @@ export const netVjps: VjpRules<NetOpKind> = {
   activation: (node, context) => [
     context.b.node('activationGrad', `${node.name}.grad`, node.attrs, [
       cotangent(node, context),
-      inputOf(node, 0),
+      // The result where that is enough: then what went in need not be kept, nor even be written.
+      ...(isOutputActivation(node.attrs.fn) ? node.outputs : node.inputs),
     ]),
   ],
   globalAveragePool: (node, context) => {

@@ -184,6 +184,7 @@ function numbered(links: readonly ChainLink[]): readonly ElementwiseLink[] {
   return links.map((link): ElementwiseLink => {
     if (link.kind === 'norm')
       return { kind: 'norm', inputs: [++input, ++input, ++input, ++input], eps: link.eps };
+    if (link.kind === 'derivative') return { kind: 'derivative', fn: link.fn, input: ++input };
     return 'operands' in link ? { kind: link.kind, input: ++input } : link;
   });
 }

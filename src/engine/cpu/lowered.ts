@@ -1,5 +1,6 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
+import type { ActivationName } from '../../graph/activations.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import type { ElementwiseLink } from '../../kernel/elementwise.ts';
@@ -9,12 +10,13 @@ import type { Shape, Tensor } from '../../tensor/tensor.ts';
 /** A link of an element-wise chain whose operand is still a value of the graph. */
 export type ChainLink =
   | { readonly kind: 'add' | 'multiply' | 'gate'; readonly operands: readonly [ValueId] }
+  | { readonly kind: 'derivative'; readonly fn: ActivationName; readonly operands: readonly [ValueId] }
   | {
       readonly kind: 'norm';
       readonly operands: readonly [gamma: ValueId, beta: ValueId, mean: ValueId, variance: ValueId];
       readonly eps: number;
     }
-  | Extract<ElementwiseLink, { kind: 'affine' | 'activation' }>;
+  | Extract<ElementwiseLink, { kind: 'affine' | 'activation' | 'scale' }>;
 
 /** One way to see an element-wise node: a function of `source`, everything else being operands. */
 export interface ChainView {
