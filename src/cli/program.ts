@@ -7,12 +7,14 @@ import { addInspect } from './commands/inspect.ts';
 import { addModels } from './commands/models.ts';
 import { addPredict } from './commands/predict.ts';
 import { addReparameterize } from './commands/reparameterize.ts';
+import { addVal } from './commands/val.ts';
 import { packageVersion } from './package-version.ts';
 import type { Terminal } from './terminal.ts';
 
 /** In the order in which help lists them. */
 const commands = [
   addPredict,
+  addVal,
   addModels,
   addInfo,
   addInspect,

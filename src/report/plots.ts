@@ -1,3 +1,4 @@
+import type { ClassMetrics } from '../metrics/confusion.ts';
 import { barPlot } from './bar-plot.ts';
 import { confusionPlot } from './heat-map.ts';
 import { type LineSeries, linePlot } from './line-plot.ts';
@@ -76,6 +77,9 @@ export function historyPlots(history: readonly EpochRow[], bestEpoch?: number): 
 /** Beyond this a plot shows the worst only. */
 const mostBars = 40;
 
+/** Whether a class has examples or was named: of a net's thousand classes, a small data set concerns a few. */
+export const isSeen = ({ support, predicted }: ClassMetrics): boolean => support > 0 || predicted > 0;
+
 /** Recall of every class, worst first, and the confusion matrix. */
 export function evaluationPlots({ metrics, classNames }: Evaluation): readonly NamedPlot[] {
   const present = metrics.classes.filter(({ support }) => support > 0);
@@ -90,11 +94,14 @@ export function evaluationPlots({ metrics, classNames }: Evaluation): readonly N
   const title = present.length > mostBars ? `Accuracy by class, the worst ${mostBars}` : 'Accuracy by class';
   const reference =
     mean === null ? {} : { reference: { value: mean, label: `mean ${(100 * mean).toFixed(1)}%` } };
+  const seen = metrics.classes.filter(isSeen).map(({ label }) => label);
+  const confusion = {
+    title: 'Confusion matrix',
+    matrix: seen.map((truth) => seen.map((answer) => metrics.confusion[truth]?.[answer] ?? 0)),
+    classNames: seen.map((label) => classNames[label] ?? `class ${label}`),
+  };
   return [
     { name: 'classes', svg: barPlot({ title, bars, ...reference }) },
-    {
-      name: 'confusion',
-      svg: confusionPlot({ title: 'Confusion matrix', matrix: metrics.confusion, classNames }),
-    },
+    { name: 'confusion', svg: confusionPlot(confusion) },
   ];
 }

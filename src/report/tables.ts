@@ -1,6 +1,7 @@
 import type { ClassMetrics } from '../metrics/confusion.ts';
 import { confusedPairs } from '../metrics/confusion.ts';
 import { element, type Markup, text } from './markup.ts';
+import { isSeen } from './plots.ts';
 import type { Evaluation, Fact, FormCosts } from './run-report.ts';
 
 /** A table whose first column is words and whose others are numbers. @returns HTML */
@@ -34,7 +35,8 @@ export function classTable({ metrics, classNames }: Evaluation): Markup {
     (a.recall ?? 2) - (b.recall ?? 2) || a.label - b.label;
   return tableHtml(
     ['class, worst first', 'recall', 'precision', 'F1', 'pictures', 'answers'],
-    [...metrics.classes]
+    metrics.classes
+      .filter(isSeen)
       .sort(byRecall)
       .map(({ label, recall, precision, f1, support, predicted }) => [
         classNames[label] ?? `class ${label}`,
