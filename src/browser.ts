@@ -17,6 +17,7 @@ import {
 export * from './index.ts';
 export { browserCpuEngine } from './platform/browser/cpu-engine.ts';
 export { createBrowserDecoder } from './platform/browser/image-decoder.ts';
+export { createBrowserPool } from './platform/browser/loader-workers.ts';
 
 export interface PageOptions extends LoadOptions {
   /** Where the JPEG decoder's WebAssembly is served, when the bundler does not place it. */

@@ -121,6 +121,21 @@ export const used = [e2.inferenceModel, e3.buildMobileOne];
     }
   });
 
+  test('threads load pictures from the packed files', async () => {
+    const script = `
+import { createLoader, createNodePool, encodePng, evalTransforms, memoryFiles, openData } from 'mobileone';
+const png = await encodePng({ width: 8, height: 8, data: new Uint8Array(192).fill(9) });
+const files = memoryFiles('photos', new Map(['a/1.png', 'b/2.png'].map((path) => [path, png])));
+const { train } = await openData(files, { holdOut: 0 });
+const pool = await createNodePool({ workers: 1, decoder: 'portable' });
+const pictures = { kind: 'eval', transform: evalTransforms.apple };
+for await (const { images, indices } of createLoader(train, pool, { batchSize: 2, pictures }).epoch(0))
+  console.log(images.length, indices.join());`;
+    await writeFile(join(folder, 'loader.mjs'), script);
+    const { stdout } = await run(process.execPath, ['loader.mjs'], { cwd: folder });
+    assert.equal(stdout.trim(), `${2 * 224 * 224 * 3} 0,1`);
+  });
+
   test('every entry runs a net in Node with nothing but declared dependencies', async () => {
     const script = `
 for (const name of ${JSON.stringify(entries)}) {

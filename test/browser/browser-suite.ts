@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { referenceEngine } from '../../src/engine/reference/reference-engine.ts';
-import { pillow, sha256 } from '../support/pillow.ts';
+import { encodePng } from '../../src/image/encode-png.ts';
+import { createNodePool } from '../../src/platform/node/loader-workers.ts';
+import { pillow, seededImage, sha256 } from '../support/pillow.ts';
 import { skipWithoutChromium } from './chromium.ts';
 import { type OpenPage, openBrowser, type TestBrowser } from './open-page.ts';
 import { pageEngines } from './page-engines.ts';
-import { classifyPixels, drawnPixels, type NetSize, runNet } from './page-tests.ts';
+import { classifyPixels, drawnPixels, loadPictures, type NetSize, runNet } from './page-tests.ts';
 
 const variants = [
   { engine: 'reference', target: undefined, threads: 1 },
@@ -22,6 +24,18 @@ function assertClose(found: readonly number[], expected: readonly number[], what
   const scale = Math.max(...expected.map(Math.abs));
   const worst = Math.max(...found.map((value, i) => Math.abs(value - (expected[i] ?? Number.NaN))));
   assert.ok(worst <= tolerance * scale, `${what}: ${worst} of ${scale}`);
+}
+
+/** Four PNGs, two JPEGs, and a file that is neither. */
+async function loaderFiles(): Promise<(readonly [string, Uint8Array])[]> {
+  const pngs = [0, 1, 2, 3].map(
+    async (n) => [`${n}.png`, await encodePng(seededImage(20 + n, 18, n))] as const,
+  );
+  const { baseline, progressive } = pillow.jpeg;
+  const jpegs = [baseline, progressive].map(
+    (file, n) => [`${n}.jpg`, new Uint8Array(Buffer.from(file?.base64 ?? '', 'base64'))] as const,
+  );
+  return [...(await Promise.all(pngs)), ...jpegs, ['bad.png', Uint8Array.of(1, 2, 3)]];
 }
 
 /**
@@ -84,6 +98,15 @@ export function browserSuite(sizes: readonly NetSize[]): void {
           assert.deepEqual(size, uprightSize, name);
           assert.equal(sha256(Uint8Array.from(rgb)), uprightSha256, name);
         }
+      });
+
+      test("threads that load pictures: Node's batches, whatever their number", async () => {
+        const files = await loaderFiles();
+        const expected = await loadPictures(await createNodePool({ workers: 0 }), new Map(files));
+        assert.deepEqual([expected.cached, expected.broken], [6, ['bad.png']]);
+        const plain = files.map(([name, bytes]) => [name, [...bytes]] as const);
+        for (const workers of [0, 1, 2])
+          assert.deepEqual(await page.call('load', plain, workers), expected, `${workers}`);
       });
 
       test('an unknown model is a HubError', async () => {

@@ -10,6 +10,7 @@ const built = (path: string): string => fileURLToPath(new URL(path, import.meta.
 const entries: Readonly<Record<string, string>> = {
   page: built('./page.js'),
   'threads-worker': built('../../src/platform/browser/threads-worker.js'),
+  'loader-worker': built('../../src/platform/browser/loader-worker.js'),
 };
 
 export interface PageBundle {

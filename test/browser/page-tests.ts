@@ -1,4 +1,7 @@
 /** What is run in a page and in Node alike, to compare the two: no platform is touched here. */
+import { memoryFiles } from '../../src/data/files.ts';
+import type { BatchPool } from '../../src/data/loader/batch.ts';
+import { createLoader } from '../../src/data/loader/loader.ts';
 import type { CompileOptions, Engine, SessionInfo } from '../../src/engine/engine.ts';
 import { evalTransforms } from '../../src/image/eval-transform.ts';
 import type { PixelSource } from '../../src/image/image.ts';
@@ -76,4 +79,52 @@ export async function classifyPixels(engine: Engine, pixels: PixelSource): Promi
   const { predScores } = await classifier.classify(pixels);
   classifier.dispose();
   return Array.from(predScores);
+}
+
+export interface LoadedPictures {
+  /** Of two epochs: each batch's indices and the sums of its pictures' and targets' numbers, weighted by place. */
+  readonly batches: readonly (readonly number[])[];
+  readonly cached: number;
+  readonly broken: readonly string[];
+}
+
+/** Augmented, mixed and cached batches of files in memory. */
+export async function loadPictures(
+  pool: BatchPool,
+  contents: ReadonlyMap<string, Uint8Array>,
+): Promise<LoadedPictures> {
+  const samples = [...contents.keys()].map((path, index) => ({ path, target: index % 2 }));
+  const dataset = { name: 'memory', files: memoryFiles('memory', contents), samples, classes: ['a', 'b'] };
+  const loader = createLoader(dataset, pool, {
+    batchSize: 2,
+    cacheBytes: 1e6,
+    pictures: {
+      kind: 'train',
+      augmentation: {
+        crop: { area: [0.3, 1], ratio: [0.75, 4 / 3] },
+        flip: 0.5,
+        randAugment: { count: 2, level: 7, deviation: 0.5 },
+        autoAugment: false,
+        color: null,
+        erase: 0,
+      },
+      mixup: 1,
+      cutmix: 1,
+      interpolation: 'bilinear',
+      normalization: evalTransforms.apple,
+      size: 16,
+      strength: 1,
+    },
+  });
+  const weighted = (data: Float32Array): number =>
+    data.reduce((sum, value, i) => sum + value * ((i % 97) + 1), 0);
+  const batches: number[][] = [];
+  for (const epoch of [0, 1])
+    for await (const { images, targets, indices, release } of loader.epoch(epoch)) {
+      batches.push([...indices, weighted(images), weighted(targets)]);
+      release();
+    }
+  await pool.close();
+  const { cachedPictures, broken } = loader.stats();
+  return { batches, cached: cachedPictures, broken: broken.map(({ path }) => path) };
 }

@@ -1,8 +1,16 @@
 /** The script of the test page: what the tests call in it. */
-import { createBrowserDecoder, loadClassifier } from '../../src/browser.ts';
+import { createBrowserDecoder, createBrowserPool, loadClassifier } from '../../src/browser.ts';
 import type { CompileOptions } from '../../src/engine/engine.ts';
 import { pageEngines } from './page-engines.ts';
-import { classifyPixels, drawnPixels, type NetResult, type NetSize, runNet } from './page-tests.ts';
+import {
+  classifyPixels,
+  drawnPixels,
+  type LoadedPictures,
+  loadPictures,
+  type NetResult,
+  type NetSize,
+  runNet,
+} from './page-tests.ts';
 
 /** Everything here goes through a copy: numbers, text and plain arrays. */
 export interface TestPage {
@@ -12,6 +20,11 @@ export interface TestPage {
   readonly classify: (engine: string) => Promise<readonly number[]>;
   /** RGB of a picture's bytes. */
   readonly decode: (bytes: readonly number[]) => Promise<{ size: readonly number[]; rgb: readonly number[] }>;
+  /** Batches of pictures given by name and bytes, made by so many threads. */
+  readonly load: (
+    files: readonly (readonly [name: string, bytes: readonly number[]])[],
+    workers: number,
+  ) => Promise<LoadedPictures>;
   /** The code of the error that an unknown model gives. */
   readonly unknownModel: () => Promise<string>;
 }
@@ -34,6 +47,11 @@ const page: TestPage = {
     const { width, height, data } = await decoder.decode(Uint8Array.from(bytes));
     return { size: [width, height], rgb: Array.from(data) };
   },
+  load: (files, workers) =>
+    loadPictures(
+      createBrowserPool({ workers, jpegWasm: new URL('jpeg.wasm', location.href) }),
+      new Map(files.map(([name, bytes]) => [name, Uint8Array.from(bytes)])),
+    ),
   unknownModel: async () => {
     try {
       await loadClassifier('no-such-model', { hub: { offline: true } });
