@@ -34,6 +34,14 @@ export interface NetOpAttrs {
   concat: NoAttrs;
 }
 
+export interface SsdLossAttrs {
+  /** Background included. */
+  readonly classes: number;
+  readonly background: number;
+  /** Anchors without an object that count, for each that has one. */
+  readonly negatives: number;
+}
+
 /**
  * The ops that training adds: backward passes, batch norms that measure their own statistics, merged branches, losses
  * and updates. `d<name>` is the cotangent of <name>, of its shape. Vectors are [C], one number per channel.
@@ -111,6 +119,14 @@ export interface TrainingOpAttrs {
   binaryCrossEntropy: NoAttrs;
   /** logits, targets, dloss [1] → dlogits */
   binaryCrossEntropyGrad: NoAttrs;
+  /**
+   * labels [N,A], offsets [N,A,4], (scores [N,…], boxes [N,…]) × feature maps → loss [1] = classes + boxes, classes [1],
+   * boxes [1]. A map of a anchors has N·a·classes scores and N·a·4 offsets; the maps' anchors, one after the other, are
+   * the A of the labels. @see ssdLoss
+   */
+  ssdLoss: SsdLossAttrs;
+  /** labels, offsets, (scores, boxes) × maps, dloss [1] → (dscores, dboxes) × maps */
+  ssdLossGrad: SsdLossAttrs;
   /** average, value, rate [1] unless given here → average + rate·(factor·value − average) */
   lerp: { readonly rate: number | null; readonly factor: number };
   /** gradients of any shapes → factor [1] = min(1, maxNorm/(norm + 1e-6)), norm [1] of all together */

@@ -1,7 +1,7 @@
 import { elementCount, formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
 import { type ConvGeometry, centreTap, formatGeometry, isUnitStride, windowOutputSize } from './geometry.ts';
 import { convShapes, equalShapes, keepShape, poolShapes, resizeShapes } from './net-ops.ts';
-import type { TrainingOpAttrs } from './op-attrs.ts';
+import type { SsdLossAttrs, TrainingOpAttrs } from './op-attrs.ts';
 import { checkVector, fail, first, nhwc, type OpDefinition, plain, pointwise } from './op-definition.ts';
 
 type Shapes = readonly Shape[];
@@ -170,6 +170,34 @@ function lossGradShapes(_: unknown, inputs: Shapes): Shapes {
   return [first(inputs)];
 }
 
+/** Shapes of (scores, boxes) × maps. */
+function checkMaps({ classes }: SsdLossAttrs, inputs: Shapes, tail: number): readonly Shapes[] {
+  const [images = 0, anchors = 0] = first(inputs);
+  expect(inputs[0], [images, anchors], 'labels');
+  expect(inputs[1], [images, anchors, 4], 'offsets');
+  const maps = groupsOf(inputs, 2, 2, tail);
+  let count = 0;
+  for (const [scores = [], boxes = []] of maps) {
+    count += elementCount(boxes) / 4;
+    if (
+      elementCount(scores) * 4 !== elementCount(boxes) * classes ||
+      boxes[0] !== images ||
+      scores[0] !== images
+    )
+      fail(
+        `a map needs ${classes} scores and 4 offsets for each anchor of ${images} pictures, found ${formatShape(scores)} and ${formatShape(boxes)}`,
+      );
+  }
+  if (count !== images * anchors)
+    fail(
+      `labels ${formatShape(first(inputs))} are for ${images * anchors} anchors, but the maps have ${count}`,
+    );
+  return maps;
+}
+
+const ssdFormat = ({ classes, background, negatives }: SsdLossAttrs): string =>
+  `${classes} classes, background ${background}, ${negatives} negatives`;
+
 /** An optimizer's: parameter, gradient, `memories` of its shape, rates, factor? */
 function stepShapes(inputs: Shapes, memories: number, rates: number): Shapes {
   const parameter = first(inputs);
@@ -335,6 +363,26 @@ export const trainingOps: { readonly [K in keyof TrainingOpAttrs]: OpDefinition<
     inputs: ['logits', 'targets', 'dloss'],
     required: 3,
     shapes: lossGradShapes,
+  },
+  ssdLoss: {
+    ...plain,
+    inputs: ['labels', 'offsets', 'scores, boxes…'],
+    required: 4,
+    shapes: (attrs, inputs) => {
+      checkMaps(attrs, inputs, 0);
+      return [[1], [1], [1]];
+    },
+    format: ssdFormat,
+  },
+  ssdLossGrad: {
+    ...plain,
+    inputs: ['labels', 'offsets', 'scores, boxes, dloss…'],
+    required: 5,
+    shapes: (attrs, inputs) => {
+      expect(inputs.at(-1), [1], 'dloss');
+      return checkMaps(attrs, inputs, 1).flat();
+    },
+    format: ssdFormat,
   },
   lerp: {
     ...pointwise,

@@ -42,11 +42,16 @@ export function writeConstant(constant: Constant, zeros: Uint8Array): void {
   else constant.write(zeros);
 }
 
+/** @param inputs @param outputs the task's tensors, as they lie in memory */
+export type HostWork = (inputs: readonly Float32Array[], outputs: readonly Float32Array[]) => void;
+
 export interface TaskPlan {
   /** Packed weights, biases and tables; each is laid out at a multiple of 64 bytes. */
   readonly constants: readonly Constant[];
   readonly scratchBytes: number;
   readonly steps: readonly TileStep[];
+  /** Work in JavaScript after the steps, on the thread that runs: for what branches more than it computes. */
+  readonly host?: HostWork;
   /** Kernel-independent arithmetic, for shares of the machine's peak. */
   readonly flops: number;
 }

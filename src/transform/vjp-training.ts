@@ -30,6 +30,7 @@ export const unsupported = {
   mergeBranchesGrad: gradientOp,
   crossEntropyGrad: gradientOp,
   binaryCrossEntropyGrad: gradientOp,
+  ssdLossGrad: gradientOp,
   lerp: update,
   clipFactor: update,
   sgd: update,
@@ -130,4 +131,9 @@ export const trainingVjps: VjpRules<Differentiable> = {
     lossVjp(node, context, (name, of) => context.b.node('crossEntropyGrad', name, node.attrs, of)),
   binaryCrossEntropy: (node, context) =>
     lossVjp(node, context, (name, of) => context.b.node('binaryCrossEntropyGrad', name, node.attrs, of)),
+  ssdLoss: (node, context) => {
+    const given = refuse(node, context, [0, 1], 'labels and offsets');
+    const operands = [...node.inputs, cotangent(node, context)];
+    return [...given, ...context.b.results('ssdLossGrad', `${node.name}.grad`, node.attrs, operands)];
+  },
 };

@@ -3,6 +3,7 @@ import type { Node } from '../../graph/graph.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
 import { elementTrainingRules } from './lower-element-training.ts';
 import { mergeRules } from './lower-merge.ts';
+import { detectionLossRules } from './lower-detection-loss.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
 import { spatialGradientRules } from './lower-spatial-gradients.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
@@ -11,6 +12,7 @@ import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './tr
 const lowerTable: Partial<TrainingLowerRules> = {
   ...elementTrainingRules,
   ...convGradientRules,
+  ...detectionLossRules,
   ...normTrainingRules,
   ...spatialGradientRules,
   ...mergeRules,

@@ -87,7 +87,7 @@ export interface ImageParts {
   readonly parameters: ReadonlyMap<ValueId, Tensor>;
   readonly kernels: ReadonlyMap<string, KernelId>;
   readonly code: LoadedCode;
-  /** Tiles are numbered through, or within each task where tasks are run one by one. */
+  /** Tiles are numbered through from one piece of host work to the next, or within each task where tasks are run one by one. */
   readonly numbering: 'through' | 'by-task';
 }
 
@@ -105,14 +105,14 @@ export function writeImage(memory: MachineMemory, parts: ImageParts): readonly n
     floatsOf(memory, offset, parameters.get(value)?.data.length ?? 0).set(parameters.get(value)?.data ?? []);
   const cursor = { step: layout.steps, record: layout.records, tiles: 0 };
   return program.tasks.map((task, index) => {
-    if (numbering === 'by-task') cursor.tiles = 0;
+    if (numbering === 'by-task' || program.tasks[index - 1]?.plan.host) cursor.tiles = 0;
     const address = addressing(memory, task, index, parts, at);
     for (const step of task.plan.steps) writeStep(memory, step, cursor, parts, address);
     return task.plan.steps.length;
   });
 }
 
-function floatsOf(memory: MachineMemory, offset: number, count: number): Float32Array {
+export function floatsOf(memory: MachineMemory, offset: number, count: number): Float32Array {
   const { buffer, byteOffset } = memory.view(offset, count * 4);
   return new Float32Array(buffer, byteOffset, count);
 }

@@ -7,6 +7,7 @@ import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
 import type { MachineProvider } from './machine-provider.ts';
 import {
   emitKernels,
+  floatsOf,
   type ImageLayout,
   layOutImage,
   wordsOf,
@@ -14,7 +15,7 @@ import {
   writeSlot,
 } from './memory-image.ts';
 import { type Placement, place } from './placement.ts';
-import type { Program } from './program.ts';
+import type { Program, Task } from './program.ts';
 import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-ports.ts';
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
@@ -165,22 +166,20 @@ interface Ports {
   readonly state: readonly Port[];
 }
 
-function portsOf(
-  { graph, program }: SessionParts,
-  memory: MachineMemory,
-  { layout, placement }: Ready,
-): Ports {
+function offsetOf(program: Program, { layout, placement }: Ready, value: ValueId): number {
+  const stored = program.homes.get(program.storage(value)) ?? program.storage(value);
+  const inArena = placement.values.get(stored);
+  const offset =
+    layout.parameters.get(stored) ?? (inArena === undefined ? undefined : layout.arena + inArena);
+  if (offset === undefined)
+    throw new EngineError(`engine cpu: value #${value} was given no place in memory.`);
+  return offset;
+}
+
+function portsOf({ graph, program }: SessionParts, memory: MachineMemory, ready: Ready): Ports {
   const port = (name: string, value: ValueId): Port => {
     const { shape } = valueAt(graph, value);
-    const stored = program.homes.get(program.storage(value)) ?? program.storage(value);
-    const inArena = placement.values.get(stored);
-    const offset =
-      layout.parameters.get(stored) ?? (inArena === undefined ? undefined : layout.arena + inArena);
-    if (offset === undefined)
-      throw new EngineError(
-        `engine cpu: graph "${graph.name}": value "${name}" was given no place in memory.`,
-      );
-    return makePort(memory, name, shape, offset, elementCount(shape));
+    return makePort(memory, name, shape, offsetOf(program, ready, value), elementCount(shape));
   };
   const updated = new Set(graph.updates.map(({ parameter }) => parameter));
   const isUpdated = ({ value }: { readonly value: ValueId }): boolean => updated.has(program.storage(value));
@@ -200,9 +199,48 @@ interface Runner {
   readonly release: (whenLeft: () => void) => void;
 }
 
-function makeRunner({ threads, pool }: SessionParts, { code, memory, machine }: Held, ready: Ready): Runner {
+/** Steps that run without a stop, and what JavaScript does then. */
+interface Stretch {
+  readonly steps: number;
+  readonly count: number;
+  readonly host: (() => void) | undefined;
+}
+
+function stretchesOf(parts: SessionParts, memory: MachineMemory, ready: Ready): readonly Stretch[] {
+  const stretches: Stretch[] = [];
+  let steps = memory.address + ready.layout.steps;
+  let count = 0;
+  parts.program.tasks.forEach((task, i) => {
+    count += ready.stepCounts[i] ?? 0;
+    const host = hostWork(parts, memory, ready, task);
+    if (host === undefined) return;
+    stretches.push({ steps, count, host });
+    steps += count * STEP_BYTES;
+    count = 0;
+  });
+  if (count > 0 || stretches.length === 0) stretches.push({ steps, count, host: undefined });
+  return stretches;
+}
+
+function hostWork(
+  { graph, program }: SessionParts,
+  memory: MachineMemory,
+  ready: Ready,
+  { plan: { host }, inputs, outputs }: Task,
+): (() => void) | undefined {
+  if (host === undefined) return undefined;
+  const view = (value: ValueId): Float32Array =>
+    floatsOf(memory, offsetOf(program, ready, value), elementCount(valueAt(graph, value).shape));
+  const [from, to] = [inputs.map(view), outputs.map(view)];
+  return () => host(from, to);
+}
+
+function makeRunner(parts: SessionParts, { code, memory, machine }: Held, ready: Ready): Runner {
+  const { threads, pool } = parts;
   const { layout, stepCounts } = ready;
   const firstSteps = memory.address + layout.steps;
+  const stretches = stretchesOf(parts, memory, ready);
+  const hosts = parts.program.tasks.map((task) => hostWork(parts, memory, ready, task));
   const control = wordsOf(memory, 0, CONTROL_BYTES);
   const setSteps = (steps: number, count: number): void => {
     writeSlot(control, CONTROL.steps, steps);
@@ -226,12 +264,18 @@ function makeRunner({ threads, pool }: SessionParts, { code, memory, machine }: 
     }
   };
   return {
-    all: () => run(firstSteps, layout.stepCount),
+    all: () => {
+      for (const { steps, count, host } of stretches) {
+        if (count > 0 || host === undefined) run(steps, count);
+        host?.();
+      }
+    },
     timed: (milliseconds) => {
       let steps = firstSteps;
       stepCounts.forEach((count, i) => {
         const start = performance.now();
-        run(steps, count);
+        if (count > 0) run(steps, count);
+        hosts[i]?.();
         milliseconds[i] = (milliseconds[i] ?? 0) + performance.now() - start;
         steps += count * STEP_BYTES;
       });

@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convGradientRules } from './conv-gradients.ts';
+import { detectionLossRules } from './detection-loss.ts';
 import { lossRules } from './losses.ts';
 import { mergeRules } from './merge.ts';
 import { normTrainingRules } from './norm-training.ts';
@@ -16,6 +17,7 @@ const trainingTable: Partial<TrainingRules> = {
   ...normTrainingRules,
   ...lossRules,
   ...updateRules,
+  ...detectionLossRules,
 };
 
 export function forwardTraining<K extends TrainingOpKind>(
