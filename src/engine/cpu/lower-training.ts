@@ -1,9 +1,9 @@
 import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
+import { detectionLossRules } from './lower-detection-loss.ts';
 import { elementTrainingRules } from './lower-element-training.ts';
 import { mergeRules } from './lower-merge.ts';
-import { detectionLossRules } from './lower-detection-loss.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
 import { spatialGradientRules } from './lower-spatial-gradients.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
