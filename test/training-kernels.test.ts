@@ -14,7 +14,7 @@ import { runGuardedOutputs } from './support/guarded-plan.ts';
 import { allMachines, type TestMachine } from './support/machines.ts';
 
 /** Ops whose kernels this suite checks. */
-const kinds = [
+const kinds: readonly OpKind[] = [
   'normSum',
   'normSumGrad',
   'channelSum',
@@ -24,7 +24,15 @@ const kinds = [
   'pool2dGrad',
   'resizeBilinearGrad',
   'softmaxGrad',
-] as const satisfies readonly OpKind[];
+  'crossEntropy',
+  'crossEntropyGrad',
+  'binaryCrossEntropy',
+  'binaryCrossEntropyGrad',
+  'lerp',
+  'clipFactor',
+  'sgd',
+  'adamw',
+];
 
 function planned(test: TestMachine, c: OpCase) {
   const graph = caseGraph(c);

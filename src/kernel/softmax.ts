@@ -44,7 +44,7 @@ function generate(a: VectorAssembler, rows: number, length: number): void {
 }
 
 /** The largest of a row in every lane. Where the row does not fill its last vector, that vector overlaps. */
-function emitRowMaximum(a: VectorAssembler, source: Int, length: number): Vec {
+export function emitRowMaximum(a: VectorAssembler, source: Int, length: number): Vec {
   const most = a.newVec();
   const value = a.newVec();
   a.broadcast(most, broadcastAt(source));

@@ -3,9 +3,11 @@ import type { Node } from '../../graph/graph.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
 import { detectionLossRules } from './lower-detection-loss.ts';
 import { elementTrainingRules } from './lower-element-training.ts';
+import { lossRules } from './lower-losses.ts';
 import { mergeRules } from './lower-merge.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
 import { spatialGradientRules } from './lower-spatial-gradients.ts';
+import { updateRules } from './lower-updates.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
@@ -16,6 +18,8 @@ const lowerTable: Partial<TrainingLowerRules> = {
   ...normTrainingRules,
   ...spatialGradientRules,
   ...mergeRules,
+  ...lossRules,
+  ...updateRules,
 };
 
 export function lowerTraining<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {
