@@ -1,7 +1,7 @@
+import { MobileOneError } from '../../errors.ts';
 import type { ImageDecoder } from '../../image/codec.ts';
-import type { RunReport } from '../../report/run-report.ts';
+import type { Mistake, RunReport } from '../../report/run-report.ts';
 import { type ReportStore, writeReport } from '../../report/write-report.ts';
-import { openMistakes } from '../../training/training-report.ts';
 import { percent } from '../text/numbers.ts';
 import { toJson, type Verdict } from './describe.ts';
 
@@ -32,7 +32,7 @@ async function verdictReport(verdict: Verdict, decoder: ImageDecoder): Promise<R
     ...(shown
       ? {
           evaluation: { metrics: shown.metrics, classNames: labels, note: `${shown.form} form` },
-          mistakes: await openMistakes(shown.mistakes, dataset, decoder),
+          mistakes: await openMistakes(shown.mistakes, verdict, decoder),
         }
       : {}),
     speed: [
@@ -45,4 +45,24 @@ async function verdictReport(verdict: Verdict, decoder: ImageDecoder): Promise<R
     ],
     config: { model, weights: location, data: dataset.name, naming: verdict.naming },
   };
+}
+
+/** Pictures that cannot be read a second time are left out. */
+async function openMistakes(
+  mistakes: Verdict['evaluation']['forms'][number]['mistakes'],
+  { dataset }: Verdict,
+  decoder: ImageDecoder,
+): Promise<readonly Mistake[]> {
+  const opened = mistakes.map(async ({ index, ...rest }): Promise<readonly Mistake[]> => {
+    const path = dataset.samples[index]?.path;
+    if (path === undefined) return [];
+    try {
+      const image = await decoder.decode(await dataset.files.read(path), { name: path, shortSide: 256 });
+      return [{ image, name: path, ...rest }];
+    } catch (error) {
+      if (error instanceof MobileOneError) return [];
+      throw error;
+    }
+  });
+  return (await Promise.all(opened)).flat();
 }
