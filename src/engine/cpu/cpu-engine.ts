@@ -96,14 +96,15 @@ function checkThreads(threads: number | 'auto', pool: ThreadPool | undefined): n
 
 /** Refuses what could never fit before any work is planned for it. */
 function checkSize(graph: CheckedGraph, provider: MachineProvider): void {
+  const { maximumBytes } = provider;
   const results = [...graph.inputs, ...graph.nodes.flatMap((node) => node.outputs)];
   for (const value of results) {
     const { name, shape } = valueAt(graph, value);
     const bytes = elementCount(shape) * 4;
-    if (bytes > provider.maximumBytes)
+    if (bytes > maximumBytes)
       throw new EngineError(
-        `engine cpu: graph "${graph.name}": value "${name}" [${shape.join(',')}] takes ${bytes} bytes, target ${provider.target.name} allows ${provider.maximumBytes} for a session; use a smaller batch or picture.`,
-        { value: name, needed: bytes, limit: provider.maximumBytes },
+        `engine cpu: graph "${graph.name}": value "${name}" [${shape.join(',')}] takes ${bytes} bytes, target ${provider.target.name} allows ${maximumBytes} for a session; use a smaller batch or picture.`,
+        { value: name, needed: bytes, limit: maximumBytes },
       );
   }
 }

@@ -104,11 +104,13 @@ interface Ready {
 }
 
 function wire(parts: SessionParts, held: Held, ready: Ready): Session {
-  const { graph, program, provider, threads } = parts;
+  const { graph, program, provider, threads, profile } = parts;
   const { memory } = held;
+  // Of the program only this is kept: plans of a step of training take tens of megabytes.
+  const tasks = program.tasks.map(({ name, ops, plan }) => ({ name, ops, flops: plan.flops }));
   const ports = portsOf(parts, memory, ready);
   const runner = makeRunner(parts, held, ready);
-  const taskMs = parts.profile ? program.tasks.map(() => 0) : [];
+  const taskMs = profile ? tasks.map(() => 0) : [];
   let runs = 0;
   let disposed = false;
   const runSync = (inputs: NamedTensors, outputs?: NamedTensors): NamedTensors => {
@@ -116,12 +118,13 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
     checkOutputs(graph.name, [...ports.outputs, ...ports.before], outputs);
     copyIn(graph.name, ports.inputs, inputs);
     const before = copyOut(ports.before, outputs);
-    if (parts.profile) runner.timed(taskMs);
+    if (profile) runner.timed(taskMs);
     else runner.all();
     runs++;
     return { ...before, ...copyOut(ports.outputs, outputs) };
   };
-  const flops = program.tasks.reduce((sum, { plan }) => sum + plan.flops, 0);
+  const flops = tasks.reduce((sum, task) => sum + task.flops, 0);
+  const target = provider.target.name;
   return {
     run: async (inputs, outputs) => runSync(inputs, outputs),
     runSync,
@@ -132,17 +135,11 @@ function wire(parts: SessionParts, held: Held, ready: Ready): Session {
     },
     profile: () =>
       taskMs.map((milliseconds, i): TaskProfile => {
-        const task = program.tasks[i];
-        return {
-          name: task?.name ?? '',
-          ops: task?.ops ?? '',
-          milliseconds,
-          runs,
-          flops: task?.plan.flops ?? 0,
-        };
+        const { name, ops, flops } = tasks[i] ?? { name: '', ops: '', flops: 0 };
+        return { name, ops, milliseconds, runs, flops };
       }),
     info: {
-      target: provider.target.name,
+      target,
       threads,
       memoryBytes: ready.layout.bytes,
       activationBytes: ready.placement.bytes,
