@@ -60,6 +60,9 @@ async function take(
   for await (const batch of loader.epoch(epoch, { from })) batches.push(batch);
   return { loader, batches };
 }
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
 const contents = (batches: readonly Batch[]) =>
   batches.map(({ step, images, targets, indices }) => ({ step, images, targets, indices }));
 
@@ -239,12 +242,56 @@ test('batches are asked for ahead of need, and no further', async () => {
   const ahead: BatchPool = { ...pool, ahead: 3, make };
   const loader = createLoader(dataset(40), ahead, { batchSize: 4, pictures: train });
   const batches = loader.epoch(0);
-  await batches.next();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(asked, 4);
-  await batches.next();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(asked, 5);
+  for (const expected of [4, 5]) {
+    await batches.next();
+    await until(() => asked >= expected);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(asked, expected);
+  }
+});
+
+test('epochs one after the other: the next is begun ahead, and only while training', async () => {
+  const made: string[] = [];
+  const make: BatchPool['make'] = (task) => {
+    made.push(`${task.epoch}.${task.step}`);
+    return pool.make(task);
+  };
+  const ahead: BatchPool = { ...pool, ahead: 2, make };
+  const data = dataset(12);
+  const all: Batch[] = [];
+  const loader = createLoader(data, ahead, { batchSize: 4, pictures: train });
+  for await (const batch of loader.epoch(0)) all.push(batch);
+  await until(() => made.length >= 5);
+  assert.deepEqual(made, ['0.0', '0.1', '0.2', '1.0', '1.1']);
+  for await (const batch of loader.epoch(1)) all.push(batch);
+  await until(() => made.length >= 8);
+  assert.deepEqual(made.slice(5), ['1.2', '2.0', '2.1']);
+  for await (const { width } of loader.epoch(2, { size: 6 })) assert.equal(width, 6);
+  assert.deepEqual(made.slice(8, 11), ['2.0', '2.1', '2.2'], 'made anew at another size');
+  const plain = [
+    ...(await take(data, { pictures: train })).batches,
+    ...(await take(data, { pictures: train }, 1)).batches,
+  ];
+  assert.deepEqual(contents(all), contents(plain));
+  made.length = 0;
+  const judged = createLoader(data, ahead, { batchSize: 4, pictures: evaluation });
+  for await (const batch of judged.epoch(0)) batch.release();
+  assert.deepEqual(made, ['0.0', '0.1', '0.2']);
+});
+
+test('pictures without a common size, and targets that are no class, are refused', () => {
+  const data = dataset(4);
+  const open = { ...transform, crop: null };
+  const make = (given: ClassDataset, pictures: EvalPictures) => () =>
+    createLoader(given, pool, { batchSize: 2, pictures });
+  assert.throws(make(data, { kind: 'eval', transform: open }), /one size/);
+  for (const target of [3, -1, 0.5]) {
+    const samples = [...data.samples, { path: 'x.png', target }];
+    assert.throws(
+      make({ ...data, samples }, evaluation),
+      (error) => error instanceof DataError && /x\.png/.test(error.message),
+    );
+  }
 });
 
 test('batch sizes that make no batch are refused', () => {

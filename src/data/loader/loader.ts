@@ -1,17 +1,8 @@
 import { DataError } from '../../errors.ts';
 import type { BrokenPicture } from '../check-dataset.ts';
 import type { ClassDataset } from '../dataset.ts';
-import {
-  type Batch,
-  type BatchBuffers,
-  type BatchPictures,
-  type BatchPool,
-  type BatchResult,
-  normalizationOf,
-  pictureSize,
-  type Slot,
-} from './batch.ts';
-import { createPictureCache } from './picture-cache.ts';
+import type { Batch, BatchPictures, BatchPool } from './batch.ts';
+import { type BatchSourceStats, createBatchSource } from './batch-source.ts';
 import { epochOrder } from './streams.ts';
 
 export interface LoaderOptions {
@@ -47,16 +38,11 @@ export interface EpochOptions {
   readonly strength?: number;
 }
 
-export interface LoaderStats {
+export interface LoaderStats extends BatchSourceStats {
   readonly batches: number;
   readonly pictures: number;
   /** Time the consumer waited for batches. */
   readonly waitMs: number;
-  /** Time spent making batches, on all threads together. */
-  readonly workMs: number;
-  readonly cachedPictures: number;
-  readonly cachedBytes: number;
-  readonly broken: readonly BrokenPicture[];
 }
 
 export interface Loader {
@@ -73,7 +59,7 @@ export interface Loader {
 /**
  * Batches of a data set, made ahead of need by a pool. While training, a picture that cannot be read is replaced by
  * the next one in the data set that can; while evaluating, its row is left empty (index −1).
- * @throws DataError when an epoch would have no batch
+ * @throws DataError when an epoch would have no batch, pictures no common size, or a target no class
  */
 export function createLoader(dataset: ClassDataset, pool: BatchPool, options: LoaderOptions): Loader {
   const { batchSize, signal } = options;
@@ -87,132 +73,105 @@ export function createLoader(dataset: ClassDataset, pool: BatchPool, options: Lo
       { batchSize, pictures: total },
     );
   }
-  const cache = createPictureCache(options.cacheBytes ?? 0);
-  const broken = new Map<number, BrokenPicture>();
-  const spare: BatchBuffers[] = [];
-  const counts = { batches: 0, pictures: 0, waitMs: 0, workMs: 0 };
-
-  const sampleAt = (index: number): number | undefined => {
-    if (!broken.has(index)) return index;
-    if (!isTraining) return undefined;
-    for (let n = 1; n < total; n++) {
-      const other = (index + n) % total;
-      if (!broken.has(other)) return other;
-    }
-    throw new DataError(
-      `data "${dataset.name}": none of its ${total} pictures can be read; the first: ${broken.get(0)?.reason}`,
-      { pictures: total },
-    );
-  };
-
-  const slotAt = async (index: number | undefined): Promise<Slot | undefined> => {
-    const sample = index === undefined ? undefined : dataset.samples[index];
-    if (index === undefined || !sample) return undefined;
-    const picture = cache.get(index);
-    const slot = { index, path: sample.path, target: sample.target, keep: !picture && cache.hasRoom() };
-    if (picture) return { ...slot, picture };
-    if (pool.readsFiles && dataset.files.location !== undefined) return slot;
-    const bytes = await dataset.files.read(sample.path).catch((cause: unknown) => {
-      note({ path: sample.path, reason: cause instanceof Error ? cause.message : String(cause) }, index);
-    });
-    return bytes ? { ...slot, bytes } : slotAt(sampleAt(index));
-  };
-
-  const note = (picture: BrokenPicture, index: number): void => {
-    if (broken.has(index)) return;
-    broken.set(index, picture);
-    options.onBroken?.(picture);
-  };
-
-  const accept = (result: BatchResult): void => {
-    counts.workMs += result.ms;
-    for (const { index, picture } of result.decoded) cache.put(index, picture);
-    for (const { index, path, reason } of result.broken) note({ path, reason }, index);
-  };
-
-  const makeStep = async (
-    order: Uint32Array,
-    epoch: number,
-    step: number,
-    pictures: BatchPictures,
-  ): Promise<Batch> => {
+  checkPlan(dataset, options);
+  const source = createBatchSource(dataset, pool, {
+    seed,
+    replaceBroken: isTraining,
+    cacheBytes: options.cacheBytes ?? 0,
+    shrink: options.shrink,
+    onBroken: options.onBroken,
+    signal,
+  });
+  const counts = { batches: 0, pictures: 0, waitMs: 0 };
+  const rowsOf = (order: Uint32Array, step: number): (number | undefined)[] => {
     const rows = [...order.subarray(step * batchSize, (step + 1) * batchSize)];
     const padding = lastBatch === 'pad' ? batchSize - rows.length : 0;
-    for (;;) {
-      signal?.throwIfAborted();
-      const slots = await Promise.all([
-        ...rows.map((index) => slotAt(sampleAt(index))),
-        ...Array.from({ length: padding }, () => undefined),
-      ]);
-      const { location } = dataset.files;
-      const { length: classes } = dataset.classes;
-      const task = { slots, pictures, classes, seed, epoch, step, location, shrink: options.shrink };
-      const result = await pool.make({ ...task, buffers: spare.pop() });
-      accept(result);
-      if (result.broken.length === 0) return toBatch(step, slots, pictures, result, spare);
-    }
+    return [...rows, ...Array.from({ length: padding }, () => undefined)];
   };
 
-  async function* epoch(
-    number: number,
-    { from = 0, ...change }: EpochOptions = {},
-  ): AsyncGenerator<Batch, void, void> {
+  /** An epoch under way: batches being made, in order. */
+  const startRun = (number: number, from: number, change: RunChange): Run => {
     const order = epochOrder(total, shuffle, seed, number);
     const pictures =
       options.pictures.kind === 'train' ? { ...options.pictures, ...change } : options.pictures;
     const making: Promise<Batch>[] = [];
     let next = from;
-    const startMore = (most: number): void => {
-      for (; next < steps && making.length < most; next++) {
-        const batch = makeStep(order, number, next, pictures);
-        batch.catch(() => {}); // whoever takes it meets the failure
-        making.push(batch);
-      }
+    return {
+      key: runKey(number, from, change),
+      take: () => making.shift(),
+      startMore: (most) => {
+        for (; next < steps && making.length < most; next++) {
+          const batch = source.make(rowsOf(order, next), pictures, number, next);
+          batch.catch(() => {}); // whoever takes it meets the failure
+          making.push(batch);
+        }
+        return making.length;
+      },
     };
+  };
+
+  // Threads that have nothing left to do in an epoch begin the next one, which will most likely be asked for as this
+  // one was; otherwise a few batches were made for nothing.
+  let upcoming: Run | undefined;
+
+  async function* epoch(
+    number: number,
+    { from = 0, ...change }: EpochOptions = {},
+  ): AsyncGenerator<Batch, void, void> {
+    const run = upcoming?.key === runKey(number, from, change) ? upcoming : startRun(number, from, change);
+    upcoming = undefined;
     for (;;) {
       signal?.throwIfAborted();
-      startMore(pool.ahead + 1);
-      const first = making.shift();
+      run.startMore(pool.ahead + 1);
+      const first = run.take();
       if (!first) return;
       const start = performance.now();
       const batch = await orAborted(first, signal);
       counts.waitMs += performance.now() - start;
       counts.batches++;
       counts.pictures += batch.indices.reduce((sum, index) => sum + (index < 0 ? 0 : 1), 0);
-      startMore(pool.ahead);
+      const left = run.startMore(pool.ahead);
+      if (isTraining && left < pool.ahead) {
+        upcoming ??= startRun(number + 1, 0, change);
+        upcoming.startMore(pool.ahead - left);
+      }
       yield batch;
     }
   }
 
-  const stats = (): LoaderStats => ({
-    ...counts,
-    cachedPictures: cache.count(),
-    cachedBytes: cache.bytes(),
-    broken: [...broken.values()],
-  });
-  return { steps, epoch, stats };
+  return { steps, epoch, stats: () => ({ ...counts, ...source.stats() }) };
 }
 
-function toBatch(
-  step: number,
-  slots: readonly (Slot | undefined)[],
-  pictures: BatchPictures,
-  { images, targets }: BatchBuffers,
-  spare: BatchBuffers[],
-): Batch {
-  let released = false;
-  return {
-    step,
-    images,
-    targets,
-    indices: Int32Array.from(slots, (slot) => slot?.index ?? -1),
-    ...pictureSize(pictures),
-    normalization: normalizationOf(pictures),
-    release: () => {
-      if (!released) spare.push({ images, targets });
-      released = true;
-    },
-  };
+type RunChange = Omit<EpochOptions, 'from'>;
+
+interface Run {
+  /** What it was started with. */
+  readonly key: string;
+  /** The next batch; undefined when there is none left, or none was started. */
+  readonly take: () => Promise<Batch> | undefined;
+  /** Has up to `most` batches made ahead. @returns how many are */
+  readonly startMore: (most: number) => number;
+}
+
+const runKey = (epoch: number, from: number, { size, strength }: RunChange): string =>
+  [epoch, from, size, strength].join();
+
+/** @throws DataError for pictures or targets that cannot be put in a batch */
+function checkPlan(dataset: ClassDataset, { pictures }: LoaderOptions): void {
+  const { name, classes, samples } = dataset;
+  if (pictures.kind === 'eval' && !pictures.transform.crop && pictures.transform.resize.kind === 'shortest')
+    throw new DataError(
+      `data "${name}": pictures of a batch need one size, but the eval transform has no crop and keeps proportions; ` +
+        'give it a crop, or resize exactly.',
+    );
+  const strange = samples.find(
+    ({ target }) => !(Number.isSafeInteger(target) && classes[target] !== undefined),
+  );
+  if (strange)
+    throw new DataError(
+      `data "${name}": target ${strange.target} of "${strange.path}" is none of the ${classes.length} classes.`,
+      { path: strange.path, target: strange.target },
+    );
 }
 
 /** Settles with the promise, or rejects as soon as the signal is aborted. */
