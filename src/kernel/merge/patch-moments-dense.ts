@@ -10,7 +10,7 @@ import { overRow, partAt } from '../vector-span.ts';
 import { partSteps, type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';
-import { pilotTile } from './pilot.ts';
+import { pilotTableTile, pilotTile } from './pilot.ts';
 import { turnTile } from './turn.ts';
 
 /** Numbers of patches that exist at a time: they should stay in a cache. */
@@ -33,7 +33,7 @@ interface Places {
 }
 
 export function planDenseMoments(target: VectorTarget, patches: PatchLayout): TaskPlan {
-  const { groups, inner, taps, length, channels, positions } = patches;
+  const { groups, taps, length, channels, positions } = patches;
   const row = groups * length;
   const all = stretches(patches);
   const tilesOf = all.map((stretch) => patchRowsCount({ layout: patches, ...stretch }));
@@ -49,7 +49,6 @@ export function planDenseMoments(target: VectorTarget, patches: PatchLayout): Ta
     missed: scratch.take(row),
     mean: scratch.take(row),
   };
-  const pilot = pilotTile(patches, { means, table: places.pilot, groups, inner, tapRow: inner });
   let sums = places.sums;
   const added = all.flatMap((stretch, i): readonly TileStep[] => {
     const tiles = patchRowsTiles({ layout: patches, ...stretch, ...places, sums });
@@ -60,7 +59,8 @@ export function planDenseMoments(target: VectorTarget, patches: PatchLayout): Ta
     constants: [],
     scratchBytes: scratch.bytes(),
     steps: [
-      [pilot],
+      [pilotTile(patches, means)],
+      [pilotTableTile(patches, means, places.pilot)],
       ...added,
       [meanTile(patches, places, sumRows)],
       covarianceTiles(patches, places),

@@ -5,13 +5,17 @@ import type { TaskPlan } from '../plan.ts';
 import { patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
 import { planDenseMomentsGrad } from './patch-moments-grad-dense.ts';
+import { planLoneMoments } from './patch-moments-lone.ts';
 
 /**
  * Mean and covariance of the patches that a convolution reads. Buffers: `input0` x [N,H,W,C], `output` mean
  * [groups,P], `output1` covariance [groups,P,P], in OIHW's order.
  */
 export function planPatchMoments(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
-  return planDenseMoments(target, patchLayout(input, geometry));
+  const patches = patchLayout(input, geometry);
+  return patches.inner === 1 && patches.groups > 1
+    ? planLoneMoments(target, patches)
+    : planDenseMoments(target, patches);
 }
 
 /**

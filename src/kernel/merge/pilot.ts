@@ -3,42 +3,41 @@
  * of what differs from it: then a mean that is large beside the deviations costs no precision, and one pass is
  * enough. What the guess misses, sums of the same pass make up for.
  */
-import { at, type VectorAssembler } from '../../assembler/vector-assembler.ts';
+import type { VectorAssembler } from '../../assembler/vector-assembler.ts';
 import type { Tile } from '../plan.ts';
 import { overRow, partAt } from '../vector-span.ts';
 import { type PatchLayout, tapShares } from './patch-layout.ts';
 
-const SLOT = { x: 1, means: 2, table: 3 } as const;
+const SLOT = { x: 1, means: 2 } as const;
 const PIXELS = 64;
 
-/** Where guesses lie: for each group, for each tap, one for each channel of the group. */
-export interface PilotPlace {
-  /** Bytes into scratch memory: channels numbers, and the table. */
-  readonly means: number;
-  readonly table: number;
-  /** Groups and channels of a group as the table has them, and numbers from one tap to the next. */
-  readonly groups: number;
-  readonly inner: number;
-  readonly tapRow: number;
-}
-
-export function pilotTile(layout: PatchLayout, { means, table, ...rows }: PilotPlace): Tile {
-  const { images, height, width, channels } = layout;
+/** The mean of each channel over those pixels. @param means bytes into scratch memory, where they go */
+export function pilotTile({ images, height, width, channels }: PatchLayout, means: number): Tile {
   const pixels = images * height * width;
   const count = Math.min(PIXELS, pixels);
   const step = spreadStep(pixels, count, height * width);
-  const shares = tapShares(layout);
-  const { groups, inner, tapRow } = rows;
   return {
     kernel: {
-      name: `f32_pilot_${count}of${channels}_s${step}_g${groups},${inner},${tapRow}_t${shares.join()}`,
-      generate: (a) => {
-        emitMeans(a, channels, count, step);
-        emitTable(a, rows, shares);
-      },
+      name: `f32_pilot_${count}of${channels}_s${step}`,
+      generate: (a) => emitMeans(a, channels, count, step),
     },
     slots: [
       { buffer: 'input0', offset: 0 },
+      { buffer: 'scratch', offset: means },
+    ],
+  };
+}
+
+/** For each group, for each tap, the channels' means times the share of positions at which the tap reads at all. */
+export function pilotTableTile(layout: PatchLayout, means: number, table: number): Tile {
+  const { groups, inner } = layout;
+  const shares = tapShares(layout);
+  return {
+    kernel: {
+      name: `f32_pilottable_g${groups},${inner}_t${shares.join()}`,
+      generate: (a) => emitTable(a, groups, inner, shares),
+    },
+    slots: [
       { buffer: 'scratch', offset: means },
       { buffer: 'scratch', offset: table },
     ],
@@ -85,12 +84,8 @@ function emitMeans(a: VectorAssembler, channels: number, count: number, step: nu
   a.freeInt(x, means, pixel);
 }
 
-function emitTable(
-  a: VectorAssembler,
-  { groups, inner, tapRow }: Pick<PilotPlace, 'groups' | 'inner' | 'tapRow'>,
-  shares: readonly number[],
-): void {
-  const [means, table] = [a.slot(SLOT.means), a.slot(SLOT.table)];
+function emitTable(a: VectorAssembler, groups: number, inner: number, shares: readonly number[]): void {
+  const [means, table] = [a.slot(1), a.slot(2)];
   const [value, share] = [a.newVec(), a.newVec()];
   a.loop(groups, () => {
     for (const each of shares) {
@@ -99,9 +94,9 @@ function emitTable(
         if (part === undefined) return;
         a.load(value, partAt(means, part), part.lanes);
         a.binary('multiply', value, value, share);
-        a.store(at(table, part.offset), value, part.lanes);
+        a.store(partAt(table, part), value, part.lanes);
       });
-      a.addInt(table, tapRow * 4);
+      a.addInt(table, inner * 4);
     }
     a.addInt(means, inner * 4);
   });
