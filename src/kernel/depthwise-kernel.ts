@@ -4,6 +4,9 @@
  * pixels.
  *
  *     weights   for each vector of channels: [lanes] bias, then [kH·kW][lanes]
+ *
+ * Positions may fall into classes that differ in all weights: then there is a bias for each class, and taps are
+ * numbered class by class.
  */
 import { type Address, at, type Int, type Vec, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
@@ -25,6 +28,7 @@ export interface DepthwiseSpec {
   readonly inputRow: number;
   readonly outputRow: number;
   readonly tile: DepthwiseTile;
+  readonly classes?: DepthwiseClasses | undefined;
   readonly residual: boolean;
   readonly activation: ActivationName | null;
   readonly output: PixelStorage;
@@ -37,6 +41,33 @@ export interface DepthwiseTile {
   readonly columns: number;
   /** All taps stay in registers and each input is loaded once; else inputs are operands from memory. */
   readonly keepsTaps: boolean;
+}
+
+/** Positions of an axis with taps i·taps … (i + 1)·taps − 1 are of class i; those without any give 0. */
+export interface DepthwiseClasses {
+  readonly taps: readonly [height: number, width: number];
+}
+
+/** Rows of biases before those of taps. */
+function biasRows({ kernel, classes }: Pick<DepthwiseSpec, 'kernel' | 'classes'>): number {
+  return classes ? (kernel[0] / classes.taps[0]) * (kernel[1] / classes.taps[1]) : 1;
+}
+
+/** Rows of a vector's weights. */
+export function depthwiseWeightRows(spec: Pick<DepthwiseSpec, 'kernel' | 'classes'>): number {
+  return biasRows(spec) + spec.kernel[0] * spec.kernel[1];
+}
+
+/** The row of a position's bias, none where it is 0. */
+function biasRow(
+  { kernel, classes }: DepthwiseSpec,
+  [vertical]: readonly Reach[],
+  [horizontal]: readonly Reach[],
+): number | undefined {
+  if (classes === undefined) return 0;
+  if (vertical === undefined || horizontal === undefined) return undefined;
+  const row = Math.floor(vertical.tap / classes.taps[0]);
+  return row * (kernel[1] / classes.taps[1]) + Math.floor(horizontal.tap / classes.taps[1]);
 }
 
 const SLOT = { input: 1, weights: 2, output: 3, residual: 4, strips: 5 } as const;
@@ -65,8 +96,9 @@ export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
     ({ reaches, repeat, start, advance }) => `${reachName(reaches)}*${repeat}@${start}+${advance}`,
   );
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
+  const classes = spec.classes ? `_classes${spec.classes.taps.join('x')}` : '';
   const block = `${tile.keepsTaps ? 'kept' : 'operands'}${tile.rows}x${tile.columns}`;
-  const name = `${storageName(output)}_depthwise${epilogue}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
+  const name = `${storageName(output)}_depthwise${epilogue}${classes}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
 }
 
@@ -112,7 +144,7 @@ function emitStrips(a: VectorAssembler, spec: DepthwiseSpec): void {
 /** A block for all channels; pointers are afterwards where they were. */
 function emitChannels(a: VectorAssembler, spec: DepthwiseSpec, columns: Reaches, pointers: Pointers): void {
   const vecBytes = a.lanes * 4;
-  const weightBytes = (1 + spec.kernel[0] * spec.kernel[1]) * vecBytes;
+  const weightBytes = depthwiseWeightRows(spec) * vecBytes;
   const whole = Math.floor(spec.channels / a.lanes);
   const rest = spec.channels - whole * a.lanes;
   const moving = [{ pointer: pointers.input, bytes: vecBytes }];
@@ -202,19 +234,14 @@ function emitPart(
   count: number,
 ): void {
   const vecBytes = a.lanes * 4;
-  const sums = part.rows.map(() => part.columns.map(() => a.newVec()));
-  const first = sums[0]?.[0];
-  for (const sum of sums.flat()) {
-    if (first === undefined || sum === first) a.load(sum, at(weights));
-    else a.move(sum, first);
-  }
+  const sums = emitBiases(a, spec, part, weights);
   const add = (product: Product, left: Vec, right: Vec | Address): void => {
     const sum = sums[product.row]?.[product.column];
     if (sum !== undefined) a.fma(sum, left, right);
   };
   const products = productsOf(spec, part);
   const pixel = pixelBytes(spec.output, spec.channels);
-  const tapAt = (tap: number): Address => at(weights, (1 + tap) * vecBytes);
+  const tapAt = (tap: number): Address => at(weights, (biasRows(spec) + tap) * vecBytes);
   if (spec.tile.keepsTaps) addByInput(a, products, input, tapAt, count, add);
   else addByTap(a, products, input, tapAt, count, add);
   for (const [r, row] of sums.entries())
@@ -230,6 +257,23 @@ function emitPart(
       storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
     }
   a.freeVec(...sums.flat());
+}
+
+/** A register for each position, which holds its bias. */
+function emitBiases(a: VectorAssembler, spec: DepthwiseSpec, part: Part, weights: Int): Vec[][] {
+  const known = new Map<number, Vec>();
+  return part.rows.map((vertical) =>
+    part.columns.map((horizontal) => {
+      const sum = a.newVec();
+      const row = biasRow(spec, vertical, horizontal);
+      const same = row === undefined ? undefined : known.get(row);
+      if (row === undefined) a.zero(sum);
+      else if (same === undefined) a.load(sum, at(weights, row * a.lanes * 4));
+      else a.move(sum, same);
+      if (row !== undefined) known.set(row, sum);
+      return sum;
+    }),
+  );
 }
 
 type Add = (product: Product, left: Vec, right: Vec | Address) => void;

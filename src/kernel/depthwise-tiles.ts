@@ -3,7 +3,12 @@ import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import type { Pair } from '../graph/geometry.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
-import { type DepthwiseTile, depthwiseKernel, depthwiseSlots } from './depthwise-kernel.ts';
+import {
+  type DepthwiseClasses,
+  type DepthwiseTile,
+  depthwiseKernel,
+  depthwiseSlots,
+} from './depthwise-kernel.ts';
 import type { Slot, Tile } from './plan.ts';
 import { type ReachAxis, reachBlocks } from './reach.ts';
 import { spans, wantedTiles } from './split-work.ts';
@@ -47,6 +52,7 @@ export interface DepthwiseTask {
   readonly weights: Slot;
   readonly residual: Exclude<Slot, number> | undefined;
   readonly activation: ActivationName | null;
+  readonly classes?: DepthwiseClasses;
   readonly storage: PixelStorage;
   /** Products of all sums, for the number of tiles. */
   readonly macs: number;
@@ -69,11 +75,14 @@ export function depthwiseTaskTiles(
   const wanted = wantedTiles(2 * task.macs * SLOWNESS);
   const most = Math.ceil((task.images * Math.ceil(task.rows.positions / tile.rows)) / wanted);
   const kernels = strips.map((rows) => {
-    const { kernel, channels, activation, storage } = task;
+    const { kernel, channels, activation, classes, storage } = task;
     const residual = task.residual !== undefined;
     const strides = { inputRow, outputRow, tile };
     const epilogue = { residual, activation, output: storage };
-    return { rows, kernel: depthwiseKernel({ kernel, channels, rows, columns, ...strides, ...epilogue }) };
+    return {
+      rows,
+      kernel: depthwiseKernel({ kernel, channels, rows, columns, classes, ...strides, ...epilogue }),
+    };
   });
   return Array.from({ length: task.images }, (_, image) =>
     kernels.flatMap(({ rows, kernel }) =>

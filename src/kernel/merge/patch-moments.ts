@@ -2,9 +2,10 @@ import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import type { TaskPlan } from '../plan.ts';
-import { patchLayout } from './patch-layout.ts';
+import { type PatchLayout, patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
 import { planDenseMomentsGrad } from './patch-moments-grad-dense.ts';
+import { planLoneMomentsGrad } from './patch-moments-grad-lone.ts';
 import { planLoneMoments } from './patch-moments-lone.ts';
 
 /**
@@ -13,9 +14,7 @@ import { planLoneMoments } from './patch-moments-lone.ts';
  */
 export function planPatchMoments(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
   const patches = patchLayout(input, geometry);
-  return patches.inner === 1 && patches.groups > 1
-    ? planLoneMoments(target, patches)
-    : planDenseMoments(target, patches);
+  return isLone(patches) ? planLoneMoments(target, patches) : planDenseMoments(target, patches);
 }
 
 /**
@@ -23,5 +22,13 @@ export function planPatchMoments(target: VectorTarget, input: Shape, geometry: C
  * `output` dx [N,H,W,C].
  */
 export function planPatchMomentsGrad(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
-  return planDenseMomentsGrad(target, input, geometry, patchLayout(input, geometry));
+  const patches = patchLayout(input, geometry);
+  return isLone(patches)
+    ? planLoneMomentsGrad(target, patches)
+    : planDenseMomentsGrad(target, input, geometry, patches);
+}
+
+/** Each group is one channel. */
+function isLone({ inner, groups }: PatchLayout): boolean {
+  return inner === 1 && groups > 1;
 }
