@@ -57,7 +57,6 @@ export function blockCosts(block: MergeableBlock): { readonly apart: number; rea
 /** Whether a step is expected to take less time with the block's branches merged. */
 export function paysToMerge(block: MergeableBlock): boolean {
   if (block.full + block.point + (block.skip ? 1 : 0) < 2) return false;
-  if (block.geometry.groups === block.input[3]) return false;
   const { apart, merged } = blockCosts(block);
   return merged < apart;
 }
