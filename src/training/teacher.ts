@@ -1,13 +1,18 @@
 import type { CompileOptions, Engine } from '../engine/engine.ts';
 import { UsageError } from '../errors.ts';
+import type { Form } from '../model/block.ts';
+import type { MobileOneConfig } from '../model/config.ts';
 import { buildMobileOne, inputName } from '../model/mobileone.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { reparameterize } from '../transform/reparameterize.ts';
-import type { WeightedNet } from './evaluate.ts';
 import type { RunConfig } from './run-config.ts';
 
 /** A net whose answers are learned too. It sees the pictures as the learner does. */
-export type Teacher = WeightedNet;
+export interface Teacher {
+  readonly config: MobileOneConfig;
+  readonly form: Form;
+  readonly weights: Weights;
+}
 
 export interface CompiledTeacher {
   /** Probabilities [N,K] of softmax(logits / temperature) for images [N,S,S,3]. */

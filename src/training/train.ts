@@ -3,9 +3,9 @@ import { UsageError } from '../errors.ts';
 import { type CheckedGraph, valueAt } from '../graph/graph.ts';
 import type { ClassificationMetrics } from '../metrics/classification.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
+import { evaluateClassifier } from '../task/evaluate-classifier.ts';
 import type { Weights } from '../tensor/tensor.ts';
 import { type EpochContext, runSteps, type StepReport } from './epoch.ts';
-import { evaluateNet } from './evaluate.ts';
 import { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './run-checkpoint.ts';
 import { batchOf, type RunConfig, stepsPerEpoch } from './run-config.ts';
 import { deployFile, runFiles } from './run-files.ts';
@@ -230,12 +230,15 @@ async function evaluated(
   const { config, data, signal } = options;
   if (data.validationCount === 0) return undefined;
   const { model, form, recipe } = config;
+  const { size, resize } = recipe.evaluation;
+  const batch = Math.min(batchOf(config), data.validationCount);
   try {
-    return await evaluateNet({ config: model, form, weights }, data, {
-      ...options,
-      ...recipe.evaluation,
-      batch: batchOf(config),
-    });
+    const { forms } = await evaluateClassifier(
+      { config: model, form, weights },
+      data.validationBatches({ batch, size, resize }),
+      { ...options, batch, height: size, width: size, labelOf: data.labelOf, mistakes: 0 },
+    );
+    return forms[0]?.metrics;
   } catch (error) {
     if (signal?.aborted === true && error === signal.reason) return 'stopped';
     throw error;

@@ -1,3 +1,4 @@
+import type { PreparedBatch } from '../task/evaluate-classifier.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** What a run learns from and is judged by. Adapters make one of a folder, of lists, of pictures in memory. */
@@ -11,8 +12,10 @@ export interface TrainingData {
    * out. They depend on the arguments alone, so that a run can go on in the middle of an epoch.
    */
   readonly trainBatches: (request: TrainRequest) => AsyncIterable<TrainingBatch>;
-  /** Every validation picture once, in order. */
-  readonly validationBatches: (request: ValidationRequest) => AsyncIterable<ValidationBatch>;
+  /** Every validation picture once. */
+  readonly validationBatches: (request: ValidationRequest) => AsyncIterable<PreparedBatch>;
+  /** The class of a validation picture, by the index that batches give it. */
+  readonly labelOf: (index: number) => number;
 }
 
 export interface TrainRequest {
@@ -38,14 +41,4 @@ export interface ValidationRequest {
   readonly batch: number;
   readonly size: number;
   readonly resize: number;
-}
-
-export interface ValidationBatch {
-  /** [batch,size,size,3], normalized */
-  readonly images: Tensor;
-  /** Of each row; −1 where there is no picture. */
-  readonly labels: readonly number[];
-  /** Which validation picture each row is. */
-  readonly indices: ArrayLike<number>;
-  readonly release?: () => void;
 }

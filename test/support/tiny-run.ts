@@ -98,12 +98,10 @@ export function tinyData(wait: () => Promise<void> = async () => undefined): Tra
           size,
           numbers.map((n) => picture(77 + n, n % classes, size)),
         );
-        yield {
-          images,
-          labels: numbers.map((n) => (n < validationCount ? n % classes : -1)),
-          indices: numbers,
-        };
+        const indices = numbers.map((n) => (n < validationCount ? n : -1));
+        yield { images: images.data, indices };
       }
     },
+    labelOf: (index) => index % classes,
   };
 }

@@ -1,0 +1,143 @@
+import { UsageError } from '../errors.ts';
+import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
+import {
+  type ConfigOptions,
+  type MobileOneConfig,
+  mobileOneConfig,
+  type VariantName,
+} from '../model/config.ts';
+import { initialWeights } from '../model/initialize.ts';
+import { buildMobileOne } from '../model/mobileone.ts';
+import type { CheckpointNet } from '../task/read-net.ts';
+import type { Tensor, Weights } from '../tensor/tensor.ts';
+import { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './recipe.ts';
+import { namedRecipe } from './recipes.ts';
+import type { RunConfig } from './run-config.ts';
+import type { TrainingData } from './training-data.ts';
+
+export interface RecipeChoice {
+  /** Default by what there is to learn from: `fine-tune` from weights, `small` below 100 000 pictures, else `mmpretrain`. */
+  readonly recipe?: string;
+  readonly epochs?: number;
+  readonly batch?: number;
+  /** Side of the pictures in the last phase and for validation. */
+  readonly size?: number;
+  readonly seed?: number;
+  readonly freeze?: string;
+  /** `key=value`, as `withOverrides` takes them; applied last. */
+  readonly set?: readonly string[];
+}
+
+export interface RunPlan extends RecipeChoice {
+  /** What the trained net is called; default the net's own name. */
+  readonly name?: string;
+  /** Default s0, or the net of `from`. */
+  readonly variant?: VariantName;
+  /** Other widths, depths or branches than the variant's. */
+  readonly model?: Omit<ConfigOptions, 'classes' | 'inChannels'>;
+  readonly labels: readonly string[];
+  readonly data: Pick<TrainingData, 'trainCount' | 'validationCount'> & { readonly name: string };
+  /** Median short side of the pictures, if known: no net is trained at more than they have. */
+  readonly shortSide?: number | undefined;
+  /** Weights to start from, and what they are called. */
+  readonly from?: { readonly net: CheckpointNet; readonly name: string; readonly transform?: EvalTransform };
+}
+
+export interface PreparedRun {
+  readonly config: RunConfig;
+  readonly weights: Weights;
+  /** Whether the classifier is a new one. */
+  readonly newHead: boolean;
+}
+
+const bigSet = 100_000;
+
+/**
+ * Everything a run needs to start, from what a user said and what the data is like.
+ * @throws UsageError for what cannot be
+ */
+export function prepareRun(plan: RunPlan): PreparedRun {
+  const { from, labels, data } = plan;
+  const model = modelOf(plan);
+  const variant = /^mobileone-(s\d)$/.exec(model.name)?.[1] ?? plan.variant ?? 's0';
+  const recipe = chooseRecipe(plan, variant);
+  const form = from?.net.form ?? 'train';
+  const { size, resize } = recipe.evaluation;
+  const graph = buildMobileOne(model, { form, height: size, width: size });
+  const fresh = initialWeights(graph, recipe.initial, recipe.seed);
+  const newHead = from === undefined || !sameLabels(from.net, labels);
+  const start = from?.transform ?? from?.net.metadata.transform ?? evalTransforms.apple;
+  const { interpolation, scale, mean, std } = start;
+  const config: RunConfig = {
+    version: 1,
+    name: plan.name ?? model.name,
+    model,
+    form,
+    labels,
+    transform: {
+      resize: { kind: 'shortest', size: resize },
+      crop: { width: size, height: size },
+      interpolation,
+      scale,
+      mean,
+      std,
+    },
+    recipe,
+    data: { name: data.name, train: data.trainCount, validation: data.validationCount },
+    from: from?.name ?? null,
+  };
+  return { config, weights: from ? startingFrom(from.net.weights, fresh, newHead) : fresh, newHead };
+}
+
+function modelOf({ from, variant, model, labels }: RunPlan): MobileOneConfig {
+  if (from === undefined) return mobileOneConfig(variant ?? 's0', { ...model, classes: labels.length });
+  const { config } = from.net;
+  if (variant !== undefined && config.name !== `mobileone-${variant}`)
+    throw new UsageError(
+      `train: the weights "${from.name}" are those of ${config.name}, but mobileone-${variant} was asked for; leave one of them out.`,
+    );
+  if (Object.keys(model ?? {}).length > 0)
+    throw new UsageError(
+      `train: the weights "${from.name}" decide widths and branches; leave those options out.`,
+    );
+  return { ...config, classes: labels.length };
+}
+
+function chooseRecipe(plan: RunPlan, variant: string): Recipe {
+  const count = plan.data.trainCount;
+  const fallback = plan.from ? 'fine-tune' : count < bigSet ? 'small' : 'mmpretrain';
+  let recipe = namedRecipe(plan.recipe ?? fallback, variant);
+  if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);
+  const size = plan.size ?? sizeFor(recipe, plan.shortSide);
+  if (size !== recipe.evaluation.size) recipe = withSize(recipe, size);
+  const { batch, seed, freeze } = plan;
+  const changed = {
+    ...recipe,
+    ...(batch === undefined ? {} : { batch }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(freeze === undefined ? {} : { freeze }),
+  };
+  return withOverrides(checkRecipe(changed), plan.set ?? []);
+}
+
+/** The recipe's, unless the pictures are smaller: then the multiple of 32 that they fill. */
+function sizeFor(recipe: Recipe, shortSide: number | undefined): number {
+  const { size } = recipe.evaluation;
+  if (shortSide === undefined || shortSide >= size) return size;
+  return Math.max(32, Math.floor(shortSide / 32) * 32);
+}
+
+/** Classes that are certainly the same, so that the classifier may stay. */
+function sameLabels({ metadata }: CheckpointNet, labels: readonly string[]): boolean {
+  const known = metadata.labels;
+  return known?.length === labels.length && known.every((label, i) => label === labels[i]);
+}
+
+function startingFrom(weights: Weights, fresh: Weights, newHead: boolean): Weights {
+  const result = new Map<string, Tensor>();
+  for (const [name, tensor] of fresh) {
+    const known = newHead && name.startsWith('head.') ? undefined : weights.get(name);
+    result.set(name, known ?? tensor);
+  }
+  return result;
+}
