@@ -7,6 +7,7 @@ import { addInspect } from './commands/inspect.ts';
 import { addModels } from './commands/models.ts';
 import { addPredict } from './commands/predict.ts';
 import { addReparameterize } from './commands/reparameterize.ts';
+import { addTrain } from './commands/train.ts';
 import { addVal } from './commands/val.ts';
 import { packageVersion } from './package-version.ts';
 import type { Terminal } from './terminal.ts';
@@ -14,6 +15,7 @@ import type { Terminal } from './terminal.ts';
 /** In the order in which help lists them. */
 const commands = [
   addPredict,
+  addTrain,
   addVal,
   addModels,
   addInfo,
@@ -26,7 +28,7 @@ const commands = [
 
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('mobileone')
-    .description('MobileOne image nets: predict, look inside, re-parameterize, export, measure.')
+    .description('MobileOne image nets: predict, train, look inside, re-parameterize, export, measure.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
     .configureHelp({

@@ -42,7 +42,8 @@ const variantRows: Readonly<Record<VariantName, VariantRow>> = {
   s4: { widths: [3, 3.5, 3.5, 4], branches: 1, squeezeExcite: [0, 0, 5, 1] },
 };
 
-const baseWidths = [64, 128, 256, 512] as const;
+/** Channels of the stages at width 1. */
+export const baseWidths = [64, 128, 256, 512] as const;
 const basePairs = [2, 8, 10, 1] as const;
 
 export const variantNames: readonly VariantName[] = ['s0', 's1', 's2', 's3', 's4'];

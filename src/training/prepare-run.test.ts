@@ -8,7 +8,7 @@ import { checkRunConfig } from './run-config.ts';
 
 const plan: RunPlan = {
   labels: ['cat', 'dog', 'eel'],
-  data: { name: 'pets', trainCount: 900, validationCount: 100 },
+  data: { name: 'pets', train: 900, validation: 100, holdOut: null },
 };
 const from: CheckpointNet = {
   container: 'safetensors',
@@ -29,7 +29,7 @@ test('fresh: S0 and the small recipe, at the size the pictures have', () => {
   assert.equal(newHead, true);
   assert.deepEqual(checkRunConfig(JSON.parse(JSON.stringify(config)), 'config'), config);
   assert.equal(prepareRun({ ...plan, shortSide: 900 }).config.recipe.evaluation.size, 128);
-  const big = prepareRun({ ...plan, variant: 's2', data: { ...plan.data, trainCount: 1_281_167 } });
+  const big = prepareRun({ ...plan, variant: 's2', data: { ...plan.data, train: 1_281_167 } });
   assert.equal(big.config.recipe.name, 'mmpretrain');
   assert.equal(big.config.recipe.phases.length, 3);
 });

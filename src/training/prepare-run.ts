@@ -13,7 +13,6 @@ import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './recipe.ts';
 import { namedRecipe } from './recipes.ts';
 import type { RunConfig } from './run-config.ts';
-import type { TrainingData } from './training-data.ts';
 
 export interface RecipeChoice {
   /** Default by what there is to learn from: `fine-tune` from weights, `small` below 100 000 pictures, else `mmpretrain`. */
@@ -36,7 +35,7 @@ export interface RunPlan extends RecipeChoice {
   /** Other widths, depths or branches than the variant's. */
   readonly model?: Omit<ConfigOptions, 'classes' | 'inChannels'>;
   readonly labels: readonly string[];
-  readonly data: Pick<TrainingData, 'trainCount' | 'validationCount'> & { readonly name: string };
+  readonly data: RunConfig['data'];
   /** Median short side of the pictures, if known: no net is trained at more than they have. */
   readonly shortSide?: number | undefined;
   /** Weights to start from, and what they are called. */
@@ -83,7 +82,7 @@ export function prepareRun(plan: RunPlan): PreparedRun {
       std,
     },
     recipe,
-    data: { name: data.name, train: data.trainCount, validation: data.validationCount },
+    data,
     from: from?.name ?? null,
   };
   return { config, weights: from ? startingFrom(from.net.weights, fresh, newHead) : fresh, newHead };
@@ -104,7 +103,7 @@ function modelOf({ from, variant, model, labels }: RunPlan): MobileOneConfig {
 }
 
 function chooseRecipe(plan: RunPlan, variant: string): Recipe {
-  const count = plan.data.trainCount;
+  const count = plan.data.train;
   const fallback = plan.from ? 'fine-tune' : count < bigSet ? 'small' : 'mmpretrain';
   let recipe = namedRecipe(plan.recipe ?? fallback, variant);
   if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);

@@ -17,8 +17,14 @@ export interface RunConfig {
   /** How pictures are prepared for evaluation, and for whoever uses the net. */
   readonly transform: EvalTransform;
   readonly recipe: Recipe;
-  /** Where the data lies, and how much of it there is: a resumed run must find the same. */
-  readonly data: { readonly name: string; readonly train: number; readonly validation: number };
+  /** Where the data lies, and how much of it there is: a run that goes on must find the same. */
+  readonly data: {
+    readonly name: string;
+    readonly train: number;
+    readonly validation: number;
+    /** Share of the training pictures held out to validate on; null as the data says. */
+    readonly holdOut: number | null;
+  };
   /** The weights the run started from; null for fresh ones. */
   readonly from: string | null;
 }
@@ -40,7 +46,12 @@ const schema = v.strictObject({
   labels: v.array(v.string()),
   transform: v.unknown(),
   recipe: v.unknown(),
-  data: v.strictObject({ name: v.string(), train: count, validation: count }),
+  data: v.strictObject({
+    name: v.string(),
+    train: count,
+    validation: count,
+    holdOut: v.nullable(v.number()),
+  }),
   from: v.nullable(v.string()),
 });
 

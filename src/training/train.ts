@@ -42,7 +42,7 @@ export interface TrainOptions {
   /** A checkpoint in the middle of an epoch after so long; default 600. */
   readonly checkpointSeconds?: number;
   readonly onStep?: (report: StepReport) => void;
-  readonly onEpoch?: (row: MetricsRow, metrics: ClassificationMetrics | undefined) => void;
+  readonly onEpoch?: (row: MetricsRow, isBest: boolean) => void;
 }
 
 export interface TrainResult {
@@ -218,7 +218,7 @@ async function endEpoch(run: Run): Promise<boolean> {
   }
   await writeLast(run);
   await writeMetrics(run);
-  options.onEpoch?.(row, metrics);
+  options.onEpoch?.(row, better);
   return signal?.aborted !== true || run.progress.history.length === config.recipe.epochs;
 }
 

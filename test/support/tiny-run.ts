@@ -50,7 +50,7 @@ export function tinyConfig(over: Partial<Recipe> = {}): RunConfig {
       std: [1, 1, 1],
     },
     recipe,
-    data: { name: 'synthetic', train: trainCount, validation: validationCount },
+    data: { name: 'synthetic', train: trainCount, validation: validationCount, holdOut: null },
     from: null,
   };
 }

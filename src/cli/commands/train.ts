@@ -1,0 +1,219 @@
+import { freemem } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from '../../errors.ts';
+import { variantNames } from '../../model/config.ts';
+import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
+import { createNodePool } from '../../platform/node/loader-workers.ts';
+import { writeReport } from '../../report/write-report.ts';
+import { loadNet } from '../../task/load-net.ts';
+import { loaderData } from '../../training/loader-data.ts';
+import { recipeNames } from '../../training/recipes.ts';
+import { runFiles } from '../../training/run-files.ts';
+import { runReport } from '../../training/run-report.ts';
+import { type TrainOptions, type TrainResult, train } from '../../training/train.ts';
+import { positiveInteger, wholeNumber } from '../arguments.ts';
+import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
+import type { Terminal } from '../terminal.ts';
+import { type Fact, facts, printable } from '../text/layout.ts';
+import { grouped, percent } from '../text/numbers.ts';
+import { listenForInterrupt } from '../train/interrupt.ts';
+import { trainingProgress } from '../train/progress.ts';
+import { beginRun, type NewRunFlags, resumeRun, type StartedRun } from '../train/start-run.ts';
+import { addHubOptions, fetchWeights, hubOptions } from '../weights.ts';
+
+interface TrainFlags extends NewRunFlags, Omit<EngineFlags, 'precision'> {
+  readonly resume?: string;
+  readonly teacher?: string;
+  readonly workers?: number;
+  readonly report: boolean;
+  readonly json?: boolean;
+}
+
+const example = `
+Examples:
+  mobileone train photos/                     a folder with one folder of pictures for each class
+  mobileone train photos/ --from s0           from ImageNet weights, in fewer epochs
+  mobileone train --resume runs/photos-1      go on where a run was stopped
+  mobileone train photos/ --set rate.base=0.2 --set augment.mixup=0.2`;
+
+export function addTrain(program: Command, terminal: Terminal): void {
+  const command = program
+    .command('train')
+    .summary('learn to tell pictures apart')
+    .description(
+      'Trains a net on a folder of class folders (or a list) and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
+    )
+    .argument('[data]', 'folder of class folders, or a list of path,label')
+    .option('--out <folder>', "the run's folder; default runs/<data>-<n>")
+    .option('--resume <folder>', 'go on with a run from its last checkpoint')
+    .addOption(new Option('-m, --model <variant>', 'net to train; default s0').choices(variantNames))
+    .option('--branches <k>', 'branches of each block while it trains', positiveInteger)
+    .option('--width <factor>', 'channels of all stages, times this', factor)
+    .option(
+      '--from <model>',
+      'start from a known model or a checkpoint; its classifier stays if the classes do',
+    )
+    .option('--freeze <level>', 'what does not learn: none, stem, stage1 …, backbone')
+    .option('--teacher <model>', "learn a net's answers too, as recipe distill says")
+    .option('--recipe <name>', `${recipeNames.join(', ')}; default by the data`)
+    .option('--epochs <n>', 'how often every picture is seen; schedules move in proportion', positiveInteger)
+    .option('--batch <n>', 'pictures a step; the learning rate moves in proportion', positiveInteger)
+    .option('--size <n>', 'side of the pictures', positiveInteger)
+    .option('--set <key=value>', 'another value in the recipe; may be repeated', gather, [])
+    .option('--seed <n>', 'decides weights, order and augmentation; default 0', wholeNumber)
+    .option(
+      '--hold-out <share>',
+      'of the training pictures, to validate on; default what the data says',
+      share,
+    )
+    .option('--workers <n>', 'threads that load pictures', wholeNumber)
+    .option('--no-check', 'start without looking at every picture first')
+    .option('--no-report', 'no report.html and plots at the end')
+    .option('--json', 'one JSON object a line: each epoch, then the result');
+  addHubOptions(addEngineOptions(command))
+    .addHelpText('after', example)
+    .action(async (data: string | undefined, flags: TrainFlags) => {
+      const ended = await runTraining(data, flags, terminal);
+      if (ended === 'stopped') process.exitCode = 130;
+    });
+}
+
+function gather(text: string, all: readonly string[]): readonly string[] {
+  return [...all, text];
+}
+
+function factor(text: string): number {
+  const value = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && value > 0 && value <= 16) return value;
+  throw new InvalidArgumentError('A number above 0 such as 0.5 is expected.');
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && value < 1) return value;
+  throw new InvalidArgumentError('A share such as 0.1 is expected.');
+}
+
+async function runTraining(
+  data: string | undefined,
+  flags: TrainFlags,
+  terminal: Terminal,
+): Promise<TrainResult['ended']> {
+  const run = await startRun(data, flags, terminal);
+  const { precision: _, ...engineFlags } = flags;
+  const [engine, compile] = await chooseEngine(engineFlags);
+  const pool = await createNodePool(flags.workers === undefined ? {} : { workers: flags.workers });
+  const interrupt = listenForInterrupt(() =>
+    terminal.note('', 'Stopping: this step ends and a checkpoint is written. Ctrl-C again stops at once.'),
+  );
+  try {
+    terminal.note(...facts(startFacts(run), terminal.progressWidth));
+    const { config, store, weights, from, splits } = run;
+    const training = loaderData(splits, config, {
+      pool,
+      cacheBytes: Math.min(2 ** 31, Math.floor(freemem() / 4)),
+      onBroken: ({ path, reason }) =>
+        terminal.note(printable(`cannot be read, passed over: ${path} (${reason})`)),
+    });
+    const teacher =
+      flags.teacher === undefined ? {} : { teacher: await findTeacher(flags.teacher, flags, terminal) };
+    const result = await trainShown(
+      {
+        ...{ engine, compile, config, store, data: training, signal: interrupt.signal, ...teacher },
+        ...(from ? { from } : {}),
+        ...(weights ? { weights } : {}),
+      },
+      flags,
+      terminal,
+    );
+    if (flags.report && result.progress.history.length > 0) {
+      const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
+      const sources = { engine, compile, ...result, data: training, pictures };
+      await writeReport(store, await runReport(sources));
+    }
+    tellResult(result, store.name, flags, terminal);
+    return result.ended;
+  } finally {
+    interrupt.release();
+    await pool.close();
+  }
+}
+
+async function startRun(
+  data: string | undefined,
+  flags: TrainFlags,
+  terminal: Terminal,
+): Promise<StartedRun> {
+  if (flags.resume !== undefined) return resumeRun(flags.resume, data, flags);
+  if (data === undefined)
+    throw new UsageError('train: expected a folder of class folders, or --resume with the folder of a run.');
+  const distill = flags.set.some((one) => one.startsWith('distill'));
+  const set = flags.teacher === undefined || distill ? flags.set : [...flags.set, defaultDistill];
+  return beginRun(data, { ...flags, set }, terminal);
+}
+
+const defaultDistill = 'distill={"share":0.5,"temperature":2}';
+
+async function findTeacher(
+  name: string,
+  flags: TrainFlags,
+  terminal: Terminal,
+): Promise<NonNullable<TrainOptions['teacher']>> {
+  const hub = hubOptions(flags);
+  const { location } = await fetchWeights(name, hub, terminal);
+  return (await loadNet(location, hub)).net;
+}
+
+function trainShown(
+  options: Omit<TrainOptions, 'onStep' | 'onEpoch'>,
+  flags: TrainFlags,
+  terminal: Terminal,
+): Promise<TrainResult> {
+  const print = flags.json === true ? terminal.note : terminal.print;
+  const progress = trainingProgress(options.config.recipe, terminal, print);
+  return train({
+    ...options,
+    onStep: progress.step,
+    onEpoch: (row, isBest) => {
+      if (flags.json) terminal.print(JSON.stringify({ event: 'epoch', ...row, best: isBest }));
+      if (!flags.json || terminal.drawsProgress) progress.epoch(row, isBest);
+    },
+  }).finally(progress.end);
+}
+
+function startFacts({ config, store, origin }: StartedRun): readonly Fact[] {
+  const { model, recipe, labels, data } = config;
+  const phases = recipe.phases.map(({ epoch, size }) => `${size} px from epoch ${epoch + 1}`).join(', ');
+  return [
+    ['run', printable(store.name)],
+    ['net', `${model.name}, k = ${model.branches}, ${labels.length} classes; ${origin}`],
+    ['data', `${grouped(data.train)} training and ${grouped(data.validation)} validation pictures`],
+    ['recipe', `${recipe.name}: ${recipe.epochs} epochs of batches of ${recipe.batch}; ${phases}`],
+  ];
+}
+
+function tellResult(
+  { ended, progress, config }: TrainResult,
+  folder: string,
+  flags: TrainFlags,
+  terminal: Terminal,
+) {
+  const best = progress.history[progress.bestEpoch - 1];
+  if (flags.json) {
+    const { bestEpoch, step } = progress;
+    const scores = { bestEpoch, top1: best?.top1 ?? null, top5: best?.top5 ?? null };
+    terminal.print(JSON.stringify({ event: 'end', ended, step, ...scores, run: folder }));
+    return;
+  }
+  const name = printable(folder);
+  const lines: Fact[] = [];
+  if (best) {
+    const score =
+      best.top1 === null ? '' : `: top-1 ${percent(best.top1)} on ${config.data.validation} pictures`;
+    lines.push(['best', `epoch ${best.epoch}${score}`], ['model', `${name}/${runFiles.model}`]);
+    if (flags.report) lines.push(['report', `${name}/report.html`]);
+  }
+  if (ended === 'stopped') lines.push(['go on', `mobileone train --resume ${name}`]);
+  else lines.push(['try it', `mobileone predict --model ${name}/${runFiles.model} photo.jpg`]);
+  terminal.print(...facts(lines, terminal.width));
+}
