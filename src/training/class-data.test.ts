@@ -51,7 +51,7 @@ test('a folder as a run takes it: whole training batches, every validation pictu
 
   const judged = await all(data.validationBatches({ batch: 3, size: 16, resize: 18 }));
   assert.deepEqual(
-    judged.map(({ labels, indices }) => [labels, [...Array.from(indices)]]),
+    judged.map(({ indices }) => [Array.from(indices, data.labelOf), Array.from(indices)]),
     [
       [
         [0, 0, 1],

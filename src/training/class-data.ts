@@ -6,7 +6,7 @@ import type { Normalization } from '../image/apply-transform.ts';
 import type { EvalTransform } from '../image/eval-transform.ts';
 import type { Interpolation } from '../image/resize.ts';
 import type { Recipe } from './recipe.ts';
-import type { TrainingBatch, TrainingData, ValidationBatch } from './training-data.ts';
+import type { TrainingBatch, TrainingData } from './training-data.ts';
 
 export interface ClassDataOptions {
   readonly augment: Recipe['augment'];
@@ -74,7 +74,7 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
     batch,
     size,
     resize,
-  }: Parameters<TrainingData['validationBatches']>[0]): AsyncGenerator<ValidationBatch> {
+  }: Parameters<TrainingData['validationBatches']>[0]): AsyncGenerator<Batch> {
     if (!val) return;
     const { scale, mean, std } = normalization;
     const crop = { width: size, height: size };
@@ -87,15 +87,13 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
       std,
     };
     const loader = val.get(batch, { kind: 'eval', transform }, `${batch} ${size} ${resize}`);
-    for await (const made of loader.epoch(0)) {
-      const labels = Array.from(made.indices, (index) => data.val?.samples[index]?.target ?? -1);
-      yield { ...tensors(made), labels, indices: made.indices };
-    }
+    yield* loader.epoch(0);
   }
 
   const stats = (): ReturnType<ClassData['stats']> => ({ train: train.stats(), val: val?.stats() });
   const { length: classes } = data.classes;
-  return { classes, trainCount, validationCount, trainBatches, validationBatches, stats };
+  const labelOf = (index: number): number => data.val?.samples[index]?.target ?? -1;
+  return { classes, trainCount, validationCount, trainBatches, validationBatches, labelOf, stats };
 }
 
 /** Keeps the loader, and with it the cache, for as long as the requests stay of one kind. */

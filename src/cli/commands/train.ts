@@ -6,8 +6,9 @@ import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { createNodePool } from '../../platform/node/loader-workers.ts';
 import { writeReport } from '../../report/write-report.ts';
 import { loadNet } from '../../task/load-net.ts';
-import { loaderData } from '../../training/loader-data.ts';
+import { classData } from '../../training/class-data.ts';
 import { recipeNames } from '../../training/recipes.ts';
+import type { RunConfig } from '../../training/run-config.ts';
 import { runFiles } from '../../training/run-files.ts';
 import { runReport } from '../../training/run-report.ts';
 import { type TrainOptions, type TrainResult, train } from '../../training/train.ts';
@@ -109,9 +110,13 @@ async function runTraining(
   try {
     terminal.note(...facts(startFacts(run), terminal.progressWidth));
     const { config, store, weights, from, splits } = run;
-    const training = loaderData(splits, config, {
-      pool,
-      cacheBytes: Math.min(2 ** 31, Math.floor(freemem() / 4)),
+    const training = classData(splits, pool, {
+      augment: config.recipe.augment,
+      normalization: config.transform,
+      interpolation: config.transform.interpolation,
+      seed: config.recipe.seed,
+      cacheBytes: Math.min(mostCacheBytes, Math.floor(freemem() / 4)),
+      shrink: shrinkSide(config),
       onBroken: ({ path, reason }) =>
         terminal.note(printable(`cannot be read, passed over: ${path} (${reason})`)),
     });
@@ -150,6 +155,13 @@ async function startRun(
   const distill = flags.set.some((one) => one.startsWith('distill'));
   const set = flags.teacher === undefined || distill ? flags.set : [...flags.set, defaultDistill];
   return beginRun(data, { ...flags, set }, terminal);
+}
+
+const mostCacheBytes = 2 ** 31;
+
+/** A crop may be half of a picture's side; pictures larger than twice what is needed are shrunk as they are read. */
+function shrinkSide({ recipe }: RunConfig): number {
+  return 2 * Math.max(recipe.evaluation.resize, ...recipe.phases.map(({ size }) => size));
 }
 
 const defaultDistill = 'distill={"share":0.5,"temperature":2}';
