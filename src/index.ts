@@ -77,4 +77,30 @@ export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
+export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
+export type { StepReport } from './training/epoch.ts';
+export { type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
+export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
+export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';
+export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run-checkpoint.ts';
+export type { RunConfig } from './training/run-config.ts';
+export type { MetricsRow, Progress } from './training/run-progress.ts';
+export { type ReportSources, runReport } from './training/run-report.ts';
+export { memoryRunStore, type RunStore } from './training/run-store.ts';
+export {
+  averageMomentum,
+  layerScales,
+  type Moment,
+  type Phase,
+  phaseAt,
+  type Schedule,
+  scheduled,
+} from './training/schedules.ts';
+export { type StepRules, stepInputs, type TrainingStep, trainingStep } from './training/step.ts';
+export { readRun, type TrainOptions, type TrainResult, train } from './training/train.ts';
+export type { TrainingBatch, TrainingData } from './training/training-data.ts';
+export { evaluationWeights, type UpdateRules, withUpdates } from './training/update-step.ts';
+export { differentiate } from './transform/differentiate.ts';
+export { mergeBranches } from './transform/merge-branches.ts';
 export { reparameterize } from './transform/reparameterize.ts';
+export { trainNorms } from './transform/train-norms.ts';

@@ -162,17 +162,18 @@ function report(context: EpochContext, one: { epoch: number; size: number; loss:
   };
 }
 
-/** A loss that guesses have is ln K; one that stays this many times above it learns nothing any more. */
-const diverged = 20;
+/** A loss that guesses have is ln K; a run whose mean loss stays this many times above it learns nothing any more. */
+const diverged = { times: 20, steps: 50 } as const;
 
-/** Looks at every loss, and at their mean over about 20 steps. */
+/** Looks at every loss, and at their mean. */
 function lossWatch(config: RunConfig, { stepsPerEpoch, progress }: EpochContext): (loss: number) => void {
   const { recipe, labels } = config;
   const guessing = recipe.loss.kind === 'crossEntropy' ? Math.log(Math.max(2, labels.length)) : Math.LN2;
-  let mean = guessing;
+  let [mean, above] = [guessing, 0];
   return (loss) => {
     mean += (loss - mean) / 20;
-    if (Number.isFinite(loss) && mean < diverged * guessing) return;
+    above = mean > diverged.times * guessing ? above + 1 : 0;
+    if (Number.isFinite(loss) && above < diverged.steps) return;
     const { step, history } = progress();
     const { rate } = ratesAt(recipe, momentOf(config, step, stepsPerEpoch));
     const what = Number.isFinite(loss) ? `has grown to ${mean.toPrecision(3)}` : `is ${loss}`;

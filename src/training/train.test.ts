@@ -145,8 +145,30 @@ test('a loss that is no number stops the run and says what to do; the checkpoint
       /is NaN in epoch 3, step 1 of 2 .*lower rate\.base/.test(error.message),
   );
   assert.equal((await readRun(store))?.progress.history.length, 2);
-  const wild = tinyConfig({ rate: { ...tinyConfig().recipe.rate, base: 1e6 } });
-  await assert.rejects(train(begin({ config: wild })), TrainingError);
+});
+
+test('a loss that stays far above that of guesses stops the run', async () => {
+  const huge: TrainOptions['engine'] = {
+    name: 'huge',
+    compile: async (...given) => {
+      const session = await referenceEngine.compile(...given);
+      const loss = { shape: [1], data: Float32Array.of(1000) };
+      return { ...session, run: async (inputs) => ({ ...(await session.run(inputs)), loss }) };
+    },
+  };
+  const data = { ...tinyData(), trainCount: 400 };
+  const once = data.trainBatches;
+  const long: TrainOptions['data'] = {
+    ...data,
+    trainBatches: async function* (request) {
+      for (let i = 0; i < 100; i++) yield* once({ ...request, from: 1 });
+    },
+  };
+  const config = { ...tinyConfig(), data: { ...tinyConfig().data, train: 400 } };
+  await assert.rejects(
+    train(begin({ engine: huge, data: long, config })),
+    (error: unknown) => error instanceof TrainingError && /has grown to \d+ in epoch 1/.test(error.message),
+  );
 });
 
 test('a damaged checkpoint is refused at every byte of its header and when cut', async () => {

@@ -117,8 +117,9 @@ async function runTraining(
       seed: config.recipe.seed,
       cacheBytes: Math.min(mostCacheBytes, Math.floor(freemem() / 4)),
       shrink: shrinkSide(config),
-      onBroken: ({ path, reason }) =>
-        terminal.note(printable(`cannot be read, passed over: ${path} (${reason})`)),
+      onBroken: ({ path, reason }) => {
+        if (!run.checked) terminal.note(printable(`cannot be read, passed over: ${path} (${reason})`));
+      },
     });
     const teacher =
       flags.teacher === undefined ? {} : { teacher: await findTeacher(flags.teacher, flags, terminal) };

@@ -40,6 +40,8 @@ export interface StartedRun extends Pick<TrainOptions, 'weights' | 'from'> {
   readonly config: RunConfig;
   readonly store: RunStore;
   readonly splits: ClassSplits;
+  /** Whether every picture was looked at, and broken ones told. */
+  readonly checked: boolean;
   /** Words about where the weights come from. */
   readonly origin: string;
 }
@@ -83,7 +85,7 @@ export async function resumeRun(
     data ?? config.data.name,
     splitOptions(config.data.holdOut, config.recipe.seed),
   );
-  return { config, store, from, splits, origin: `going on after step ${progress.step}` };
+  return { config, store, from, splits, checked: false, origin: `going on after step ${progress.step}` };
 }
 
 /** Looks at the data, decides on a recipe, and makes the run's folder. */
@@ -107,7 +109,7 @@ export async function beginRun(data: string, flags: NewRunFlags, terminal: Termi
   const origin = source
     ? `${printable(source.name)}, ${config.form} form, ${newHead ? 'new' : 'same'} classifier`
     : `fresh weights, seed ${config.recipe.seed}`;
-  return { config, store, weights, splits, origin };
+  return { config, store, weights, splits, checked: flags.check, origin };
 }
 
 function splitOptions(
