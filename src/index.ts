@@ -77,7 +77,6 @@ export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
-export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
 export type { StepReport } from './training/epoch.ts';
 export { type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';

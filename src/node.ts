@@ -16,11 +16,11 @@ import {
 
 export * from './index.ts';
 export { nodeCpuEngine } from './platform/node/cpu-engine.ts';
-export { openRunFolder } from './platform/node/run-folder.ts';
 export { openFileSource } from './platform/node/file-source.ts';
 export { folderFiles, openDataPath } from './platform/node/folder-files.ts';
 export { createNodeDecoder } from './platform/node/image-decoder.ts';
 export { createNodePool } from './platform/node/loader-workers.ts';
+export { openRunFolder } from './platform/node/run-folder.ts';
 
 /** What this machine offers: its cache and settings, its best decoder and engine. */
 export function nodePlatform(): Platform {

@@ -54,8 +54,7 @@ test('from photos to a run folder: the data is looked at first, then one line an
   ]);
   assert.equal((await read('straight', 'metrics.csv')).trimEnd().split('\n').length, 4);
   const report = await read('straight', 'report.html');
-  for (const part of ['finished', 'Pictures as they are learned from', 'top-1'])
-    assert.ok(report.includes(part), part);
+  for (const part of ['finished', 'Augmented batch', 'top-1']) assert.ok(report.includes(part), part);
 });
 
 test('predict takes the model as it is; checkpoints read as nets', async () => {
@@ -130,7 +129,7 @@ test('fine-tuning: another classifier on trained weights, the rest frozen', asyn
     ],
   );
   assert.equal(deploy.code, 0, deploy.stderr);
-  assert.match(deploy.stderr, /runs\/photos-2.*deploy form/s);
+  assert.match(deploy.stderr, /runs\/photos-2.*deploy\s+form/s);
 });
 
 test('used wrongly: exit code 2 and what to do', async () => {
