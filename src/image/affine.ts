@@ -42,11 +42,8 @@ export function transformAffine(
 ): Image {
   const { width, height, data } = image;
   const [a, b, c, d, e, f] = matrix;
-  const { taps, before, mix } = kernels[interpolation];
+  const sample = interpolation === 'bilinear' ? bilinearSampler(image) : generalSampler(image, interpolation);
   const out = new Uint8Array(data.length);
-  const columns = new Int32Array(taps);
-  const across = new Float64Array(taps);
-  const down = new Float64Array(taps);
   let o = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++, o += 3) {
@@ -56,29 +53,64 @@ export function transformAffine(
         out.set(fill, o);
         continue;
       }
-      const left = Math.floor(fromX - 0.5);
-      const top = Math.floor(fromY - 0.5);
-      const dx = fromX - 0.5 - left;
-      const dy = fromY - 0.5 - top;
-      for (let t = 0; t < taps; t++) columns[t] = Math.max(0, Math.min(width - 1, left - before + t)) * 3;
-      for (let channel = 0; channel < 3; channel++) {
-        for (let t = 0; t < taps; t++) {
-          // Rows below the last one repeat what came above, as interpolated.
-          const row = top - before + t;
-          if (t > 0 && (row < 0 || row >= height)) {
-            down[t] = down[t - 1] ?? 0;
-            continue;
-          }
-          const base = Math.max(0, Math.min(height - 1, row)) * width * 3 + channel;
-          for (let u = 0; u < taps; u++) across[u] = data[base + (columns[u] ?? 0)] ?? 0;
-          down[t] = mix(across, dx);
-        }
-        const value = mix(down, dy);
-        out[o + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
-      }
+      sample(fromX - 0.5, fromY - 0.5, out, o);
     }
   }
   return { width, height, data: out };
+}
+
+/** Writes the colour at a place, in pixels from the first pixel's centre, to three bytes of `out`. */
+type Sampler = (x: number, y: number, out: Uint8Array, at: number) => void;
+
+function generalSampler({ width, height, data }: Image, interpolation: AffineInterpolation): Sampler {
+  const { taps, before, mix } = kernels[interpolation];
+  const columns = new Int32Array(taps);
+  const across = new Float64Array(taps);
+  const down = new Float64Array(taps);
+  return (x, y, out, at) => {
+    const left = Math.floor(x);
+    const top = Math.floor(y);
+    for (let t = 0; t < taps; t++) columns[t] = Math.max(0, Math.min(width - 1, left - before + t)) * 3;
+    for (let channel = 0; channel < 3; channel++) {
+      for (let t = 0; t < taps; t++) {
+        // Rows outside repeat what came above, as interpolated.
+        const row = top - before + t;
+        if (t > 0 && (row < 0 || row >= height)) {
+          down[t] = down[t - 1] ?? 0;
+          continue;
+        }
+        const base = Math.max(0, Math.min(height - 1, row)) * width * 3 + channel;
+        for (let u = 0; u < taps; u++) across[u] = data[base + (columns[u] ?? 0)] ?? 0;
+        down[t] = mix(across, x - left);
+      }
+      const value = mix(down, y - top);
+      out[at + channel] = value <= 0 ? 0 : value >= 255 ? 255 : Math.trunc(value);
+    }
+  };
+}
+
+/** The same for places between four pixels, without detours. */
+function bilinearSampler(image: Image): Sampler {
+  const { width, height, data } = image;
+  const general = generalSampler(image, 'bilinear');
+  return (x, y, out, at) => {
+    const left = Math.floor(x);
+    const top = Math.floor(y);
+    if (left < 0 || top < 0 || left + 1 >= width || top + 1 >= height) {
+      general(x, y, out, at);
+      return;
+    }
+    const [dx, dy] = [x - left, y - top];
+    const upper = (top * width + left) * 3;
+    const lower = upper + width * 3;
+    for (let channel = 0; channel < 3; channel++) {
+      const u = data[upper + channel] ?? 0;
+      const l = data[lower + channel] ?? 0;
+      const above = u + ((data[upper + channel + 3] ?? 0) - u) * dx;
+      const below = l + ((data[lower + channel + 3] ?? 0) - l) * dx;
+      out[at + channel] = Math.trunc(above + (below - above) * dy);
+    }
+  };
 }
 
 /** Python's `round(x, 15)`. */
