@@ -158,7 +158,7 @@ function copyRate(): number {
 
 /** @param filter part of a gradient's name */
 export async function benchConvGradients(target: string, filter: string): Promise<void> {
-  const rounds = target.startsWith('wasm') ? 15 : 20;
+  const rounds = target.startsWith('wasm') ? 60 : 20;
   const timings: Timing[] = [];
   let peak = 0;
   for (const gradient of trainingGradients().filter(({ what }) => what.includes(filter))) {
