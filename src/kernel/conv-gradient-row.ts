@@ -3,6 +3,7 @@ import { ShapeError } from '../errors.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../graph/geometry.ts';
 import { formatShape, type Shape } from '../tensor/tensor.ts';
 import type { TaskPlan } from './plan.ts';
+import type { BufferPlace } from './rename-buffers.ts';
 import { type WindowAxis, windowAxis } from './window-blocks.ts';
 
 /**
@@ -18,14 +19,37 @@ export interface ConvGradientTask {
   readonly geometry: ConvGeometry;
 }
 
+/** A convolution's part in the gradient of its input: its weight has the geometry's kernel, or is 1×1 at its centre. */
+export type InputGradTerm = 'window' | 'centre';
+
+/**
+ * The gradient of an input that several convolutions read: the sum of their gradients, and of another tensor.
+ * Buffers: dy and weight of each term, then, if there is one, the residual of dx's shape.
+ */
+export interface InputGradTask extends ConvGradientTask {
+  /** Default: one, of the geometry's kernel. */
+  readonly terms?: readonly InputGradTerm[];
+  readonly residual?: boolean;
+}
+
+export function termsOf({ terms = ['window'] }: InputGradTask): readonly InputGradTerm[] {
+  return terms;
+}
+
+export function residualOf(task: InputGradTask): BufferPlace | undefined {
+  return task.residual ? { buffer: `input${2 * termsOf(task).length}`, offset: 0 } : undefined;
+}
+
 /** One way to compute a gradient: dispatch takes the first row that applies; tests and benchmarks read all. */
-export interface ConvGradientRow {
+export interface GradientRow<Task> {
   readonly name: string;
   /** In a few words, for people. */
   readonly computes: string;
-  readonly applies: (task: ConvGradientTask) => boolean;
-  readonly plan: (target: VectorTarget, task: ConvGradientTask) => TaskPlan;
+  readonly applies: (task: Task) => boolean;
+  readonly plan: (target: VectorTarget, task: Task) => TaskPlan;
 }
+export type InputGradRow = GradientRow<InputGradTask>;
+export type WeightGradRow = GradientRow<ConvGradientTask>;
 
 export interface ConvGradientSizes {
   readonly images: number;

@@ -1,21 +1,32 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { type ConvGradientRow, type ConvGradientTask, convGradientSizes } from './conv-gradient-row.ts';
+import {
+  type ConvGradientTask,
+  convGradientSizes,
+  type InputGradRow,
+  type InputGradTask,
+  type WeightGradRow,
+} from './conv-gradient-row.ts';
 import { denseInputGradRow, denseWeightGradRow } from './dense-gradients.ts';
 import { depthwiseInputGradRow } from './depthwise-input-grad.ts';
 import { depthwiseWeightGradRow } from './depthwise-weight-grad.ts';
 import type { TaskPlan } from './plan.ts';
 
-export type { ConvGradientTask } from './conv-gradient-row.ts';
+export type { ConvGradientTask, InputGradTask, InputGradTerm } from './conv-gradient-row.ts';
 
 /** In the order of preference; the last applies to every convolution. */
-export const inputGradRows: readonly ConvGradientRow[] = [depthwiseInputGradRow, denseInputGradRow];
-export const weightGradRows: readonly ConvGradientRow[] = [depthwiseWeightGradRow, denseWeightGradRow];
+export const inputGradRows: readonly InputGradRow[] = [depthwiseInputGradRow, denseInputGradRow];
+export const weightGradRows: readonly WeightGradRow[] = [depthwiseWeightGradRow, denseWeightGradRow];
+
+/** Whether these convolutions' gradients of one input can be one task. */
+export function canPlanInputGrad(task: InputGradTask): boolean {
+  return inputGradRows.some((row) => row.applies(task));
+}
 
 /**
- * Buffers: `input0` dy, `input1` the weight, `output` dx.
+ * Buffers: `input0` dy, `input1` the weight, those of further terms, the residual; `output` dx.
  * @throws ShapeError when the task's parts do not fit together
  */
-export function planInputGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+export function planInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   convGradientSizes(task);
   return (inputGradRows.find((row) => row.applies(task)) ?? denseInputGradRow).plan(target, task);
 }

@@ -7,10 +7,14 @@
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import {
-  type ConvGradientRow,
   type ConvGradientSizes,
   type ConvGradientTask,
   convGradientSizes,
+  type InputGradRow,
+  type InputGradTask,
+  residualOf,
+  termsOf,
+  type WeightGradRow,
 } from './conv-gradient-row.ts';
 import { foldTiles } from './fold-patches.ts';
 import { planGemm } from './gemm.ts';
@@ -76,6 +80,7 @@ function turnedWeightStep(
 
 /** Where the operands of a group's product lie. */
 interface GroupPlaces {
+  readonly residual?: (group: number) => BufferPlace;
   readonly a: (group: number) => BufferPlace;
   readonly b: (group: number) => BufferPlace;
   readonly c: (group: number) => BufferPlace;
@@ -88,11 +93,17 @@ type GroupProducts = (plan: TaskPlan, places: GroupPlaces) => readonly TileStep[
 function groupProducts(space: ScratchSpace, groups: number, plans: readonly TaskPlan[]): GroupProducts {
   const bytes = Math.max(...plans.map(({ scratchBytes }) => scratchBytes));
   const scratch = Array.from({ length: groups }, () => space.take(bytes));
-  return (plan, { a, b, c }) =>
+  return (plan, { a, b, c, residual }) =>
     sideBySide(
       scratch.map((place, group) => ({
         plan,
-        places: { input0: a(group), input1: b(group), output: c(group), scratch: place },
+        places: {
+          input0: a(group),
+          input1: b(group),
+          ...(residual ? { input2: residual(group) } : {}),
+          output: c(group),
+          scratch: place,
+        },
       })),
     );
 }
@@ -149,7 +160,7 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
   return { constants: [], scratchBytes: space.used(), steps, flops: 2 * sizes.macs };
 }
 
-export function planDenseInputGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { images, outHeight, outWidth, outChannels, groups, groupIn, groupOut, taps } = sizes;
   const space = scratchSpace();
@@ -163,6 +174,7 @@ export function planDenseInputGrad(target: VectorTarget, task: ConvGradientTask)
   const most = Math.max(...chunks.map(({ first, end }) => end - first));
   const dx: BufferPlace = { buffer: 'output', offset: 0 };
   const patches = asTheyAre ? dx : space.take(most * imageBytes);
+  const residual = residualOf(task);
   const plans = chunks.map((span) =>
     planGemm(target, {
       m: (span.end - span.first) * outHeight * outWidth,
@@ -171,6 +183,7 @@ export function planDenseInputGrad(target: VectorTarget, task: ConvGradientTask)
       transposeA: false,
       transposeB: false,
       accumulate: false,
+      residual: asTheyAre && residual !== undefined,
       leading: { a: outChannels, c: row },
     }),
   );
@@ -183,21 +196,22 @@ export function planDenseInputGrad(target: VectorTarget, task: ConvGradientTask)
       a: (group) => later(dy, group * groupOut),
       b: (group) => later(weight, group * groupOut * taps * groupIn),
       c: (group) => later(patches, group * taps * groupIn),
+      ...(asTheyAre && residual ? { residual: (group) => later(residual, group * groupIn) } : {}),
     });
-    return asTheyAre ? made : [...made, foldTiles(sizes, span, patches, dx)];
+    return asTheyAre ? made : [...made, foldTiles(sizes, span, patches, dx, residual)];
   });
   if (turns) steps.unshift(turnedWeightStep(sizes, given, weight, false));
   return { constants: [], scratchBytes: space.used(), steps, flops: 2 * sizes.macs };
 }
 
-export const denseInputGradRow: ConvGradientRow = {
+export const denseInputGradRow: InputGradRow = {
   name: 'dense',
   computes: 'any kernel, stride, dilation and groups: a product, folded back',
-  applies: () => true,
+  applies: (task) => termsOf(task).join() === 'window',
   plan: planDenseInputGrad,
 };
 
-export const denseWeightGradRow: ConvGradientRow = {
+export const denseWeightGradRow: WeightGradRow = {
   name: 'dense',
   computes: 'any kernel, stride, dilation and groups: products with patches',
   applies: () => true,

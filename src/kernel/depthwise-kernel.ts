@@ -1,7 +1,7 @@
 /**
  * The code of a depthwise convolution, or of the gradient of its input: strips of output rows, cut into blocks of
  * columns; for each block, one vector of channels after the other, so that memory is read in stretches of whole
- * pixels.
+ * pixels. Several inputs, each with its weights, may be summed into one output.
  *
  *     weights   for each vector of channels: [lanes] bias, then [kH·kW][lanes]
  *
@@ -29,10 +29,15 @@ export interface DepthwiseSpec {
   readonly outputRow: number;
   readonly tile: DepthwiseTile;
   readonly classes?: DepthwiseClasses | undefined;
+  /** What is summed: one input with its weights each. */
+  readonly terms: readonly DepthwiseTerm[];
   readonly residual: boolean;
   readonly activation: ActivationName | null;
   readonly output: PixelStorage;
 }
+
+/** Which taps an input is read through: all, or the one at the window's centre, which `centre` numbers. */
+export type DepthwiseTerm = 'window' | 'centre';
 
 /** What is computed at once. */
 export interface DepthwiseTile {
@@ -70,7 +75,7 @@ function biasRow(
   return row * (kernel[1] / classes.taps[1]) + Math.floor(horizontal.tap / classes.taps[1]);
 }
 
-const SLOT = { input: 1, weights: 2, output: 3, residual: 4, strips: 5 } as const;
+const SLOT = { input: 1, weights: 2, output: 3, residual: 4, strips: 5, more: 6 } as const;
 
 export interface DepthwiseRecord {
   readonly input: Slot;
@@ -78,16 +83,13 @@ export interface DepthwiseRecord {
   readonly output: Slot;
   readonly residual: Slot;
   readonly strips: number;
+  /** Terms but the first, laid out alike. */
+  readonly more: readonly { readonly input: Slot; readonly weights: Slot }[];
 }
 
-export function depthwiseSlots({
-  input,
-  weights,
-  output,
-  residual,
-  strips,
-}: DepthwiseRecord): readonly Slot[] {
-  return [input, weights, output, residual, strips];
+export function depthwiseSlots(record: DepthwiseRecord): readonly Slot[] {
+  const { input, weights, output, residual, strips, more } = record;
+  return [input, weights, output, residual, strips, ...more.flatMap((term) => [term.input, term.weights])];
 }
 
 export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
@@ -98,7 +100,8 @@ export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
   const classes = spec.classes ? `_classes${spec.classes.taps.join('x')}` : '';
   const block = `${tile.keepsTaps ? 'kept' : 'operands'}${tile.rows}x${tile.columns}`;
-  const name = `${storageName(output)}_depthwise${epilogue}${classes}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
+  const terms = spec.terms.length > 1 ? `_${spec.terms.join(',')}` : '';
+  const name = `${storageName(output)}_depthwise${terms}${epilogue}${classes}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
 }
 
@@ -241,9 +244,14 @@ function emitPart(
   };
   const products = productsOf(spec, part);
   const pixel = pixelBytes(spec.output, spec.channels);
-  const tapAt = (tap: number): Address => at(weights, (biasRows(spec) + tap) * vecBytes);
-  if (spec.tile.keepsTaps) addByInput(a, products, input, tapAt, count, add);
-  else addByTap(a, products, input, tapAt, count, add);
+  for (const [index, term] of spec.terms.entries()) {
+    const own = index === 0 ? { input, weights } : termPointers(a, index, input, weights);
+    const tapAt = (tap: number): Address => at(own.weights, (biasRows(spec) + tap) * vecBytes);
+    const some = term === 'window' ? products : products.filter(({ tap }) => tap === centreOf(spec.kernel));
+    if (spec.tile.keepsTaps) addByInput(a, some, own.input, tapAt, count, add);
+    else addByTap(a, some, own.input, tapAt, count, add);
+    if (index > 0) a.freeInt(own.input, own.weights);
+  }
   for (const [r, row] of sums.entries())
     for (const [c, sum] of row.entries()) {
       const offset = (part.firstRow + r) * spec.outputRow + (part.firstColumn + c) * pixel;
@@ -274,6 +282,30 @@ function emitBiases(a: VectorAssembler, spec: DepthwiseSpec, part: Part, weights
       return sum;
     }),
   );
+}
+
+/** The tap at the centre of a window, where it has one. */
+export function centreOf([height, width]: readonly [height: number, width: number]): number {
+  return ((height - 1) / 2) * width + (width - 1) / 2;
+}
+
+/** Pointers of another term, as far along as the first one's. */
+function termPointers(
+  a: VectorAssembler,
+  index: number,
+  input: Int,
+  weights: Int,
+): { readonly input: Int; readonly weights: Int } {
+  const along = (slot: number, pointer: Int, first: number): Int => {
+    const result = a.slot(slot);
+    const start = a.slot(first);
+    a.addInt(result, pointer);
+    a.subtractInt(result, start);
+    a.freeInt(start);
+    return result;
+  };
+  const slot = SLOT.more + 2 * (index - 1);
+  return { input: along(slot, input, SLOT.input), weights: along(slot + 1, weights, SLOT.weights) };
 }
 
 type Add = (product: Product, left: Vec, right: Vec | Address) => void;

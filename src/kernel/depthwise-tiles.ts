@@ -5,12 +5,14 @@ import type { Pair } from '../graph/geometry.ts';
 import { ACTIVATION_SCRATCH } from './activation.ts';
 import {
   type DepthwiseClasses,
+  type DepthwiseTerm,
   type DepthwiseTile,
   depthwiseKernel,
   depthwiseSlots,
 } from './depthwise-kernel.ts';
-import type { Slot, Tile } from './plan.ts';
+import type { Tile } from './plan.ts';
 import { type ReachAxis, reachBlocks } from './reach.ts';
+import type { BufferPlace } from './rename-buffers.ts';
 import { spans, wantedTiles } from './split-work.ts';
 import { type PixelStorage, pixelBytes } from './storage.ts';
 
@@ -38,7 +40,13 @@ export function depthwiseTileSizes(target: VectorTarget, kernel: Pair): readonly
   );
 }
 
-/** `input0` [images, input, channels] → `output` [images, output, channels], plus a residual of its shape if there is one. */
+export interface DepthwiseOperand {
+  readonly taps: DepthwiseTerm;
+  readonly input: BufferPlace;
+  readonly weights: BufferPlace;
+}
+
+/** Inputs [images, input, channels] → `output` [images, output, channels], plus a residual of its shape if there is one. */
 export interface DepthwiseTask {
   readonly images: number;
   readonly channels: number;
@@ -48,9 +56,9 @@ export interface DepthwiseTask {
   /** What each output row and column reads. */
   readonly rows: ReachAxis;
   readonly columns: ReachAxis;
-  /** Packed as depthwise-kernel.ts has them. */
-  readonly weights: Slot;
-  readonly residual: Exclude<Slot, number> | undefined;
+  /** What is summed: inputs as `input` says, and weights packed as depthwise-kernel.ts has them. */
+  readonly terms: readonly DepthwiseOperand[];
+  readonly residual: BufferPlace | undefined;
   readonly activation: ActivationName | null;
   readonly classes?: DepthwiseClasses;
   readonly storage: PixelStorage;
@@ -77,25 +85,34 @@ export function depthwiseTaskTiles(
   const kernels = strips.map((rows) => {
     const { kernel, channels, activation, classes, storage } = task;
     const residual = task.residual !== undefined;
+    const terms = task.terms.map(({ taps }) => taps);
     const strides = { inputRow, outputRow, tile };
     const epilogue = { residual, activation, output: storage };
     return {
       rows,
-      kernel: depthwiseKernel({ kernel, channels, rows, columns, classes, ...strides, ...epilogue }),
+      kernel: depthwiseKernel({ kernel, channels, rows, columns, terms, classes, ...strides, ...epilogue }),
     };
+  });
+  const later = (place: BufferPlace, bytes: number): BufferPlace => ({
+    ...place,
+    offset: place.offset + bytes,
   });
   return Array.from({ length: task.images }, (_, image) =>
     kernels.flatMap(({ rows, kernel }) =>
       spans(rows.repeat, Math.ceil(rows.repeat / most)).map(({ first, end }): Tile => {
-        const inRow = image * task.input[0] + rows.start + first * rows.advance;
-        const outRow = image * task.rows.positions + rows.first + first * rows.reaches.length;
-        const { residual } = task;
+        const read = (image * task.input[0] + rows.start + first * rows.advance) * inputRow;
+        const written = (image * task.rows.positions + rows.first + first * rows.reaches.length) * outputRow;
+        const [term, ...more] = task.terms.map(({ input, weights }) => ({
+          input: later(input, read),
+          weights,
+        }));
         const slots = depthwiseSlots({
-          input: { buffer: 'input0', offset: inRow * inputRow },
-          weights: task.weights,
-          output: { buffer: 'output', offset: outRow * outputRow },
-          residual: residual ? { ...residual, offset: residual.offset + outRow * outputRow } : 0,
+          input: term?.input ?? 0,
+          weights: term?.weights ?? 0,
+          output: { buffer: 'output', offset: written },
+          residual: task.residual ? later(task.residual, written) : 0,
           strips: end - first,
+          more,
         });
         return { kernel, slots };
       }),

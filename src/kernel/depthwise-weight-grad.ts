@@ -4,11 +4,11 @@
  */
 import { at, type VectorAssembler, type VectorTarget } from '../assembler/vector-assembler.ts';
 import {
-  type ConvGradientRow,
   type ConvGradientSizes,
   type ConvGradientTask,
   convGradientSizes,
   isDepthwiseGradient,
+  type WeightGradRow,
 } from './conv-gradient-row.ts';
 import { depthwiseWeightGradKernel, depthwiseWeightGradSlots } from './depthwise-weight-grad-kernel.ts';
 import { countBySlot } from './emit.ts';
@@ -200,7 +200,7 @@ function reduceTiles(sizes: ConvGradientSizes, lanes: number, parts: number): re
   ];
 }
 
-export const depthwiseWeightGradRow: ConvGradientRow = {
+export const depthwiseWeightGradRow: WeightGradRow = {
   name: 'depthwise',
   computes: 'one input and one output channel a group',
   applies: isDepthwiseGradient,

@@ -3,6 +3,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import type { BufferOperand } from './convolution-row.ts';
 import { packTile } from './pack-weights.ts';
 import type { Tile } from './plan.ts';
+import { copyTiles } from './strided-copy.ts';
 
 export interface DepthwiseWeightSizes {
   readonly channels: number;
@@ -27,11 +28,12 @@ export function packDepthwise(sizes: DepthwiseWeightSizes, weight: Tensor, bias?
   return new Uint8Array(data.buffer);
 }
 
-/** The same while running, to the start of scratch memory. */
+/** The same while running. @param offset bytes into scratch memory */
 export function packDepthwiseTiles(
   { channels, taps, lanes }: DepthwiseWeightSizes,
   weight: BufferOperand,
   bias?: BufferOperand,
+  offset = 0,
 ): readonly Tile[] {
   const whole = Math.floor(channels / lanes);
   const rest = channels - whole * lanes;
@@ -42,8 +44,37 @@ export function packDepthwiseTiles(
       : [
           packTile(
             { ...spec, columns },
-            { weight, bias, first: vector * lanes, panels, offset: vector * lanes * (1 + taps) * 4 },
+            { weight, bias, first: vector * lanes, panels, offset: offset + vector * lanes * (1 + taps) * 4 },
           ),
         ];
   return [...pack(lanes, 0, whole), ...pack(rest, whole, 1)];
+}
+
+/**
+ * Weights of one tap, packed where a window's tap number `centre` lies: all else stays as it is.
+ * @param offset bytes into scratch memory
+ */
+export function packCentreTiles(
+  { channels, taps, lanes }: DepthwiseWeightSizes,
+  centre: number,
+  weight: BufferOperand,
+  offset: number,
+): readonly Tile[] {
+  const whole = Math.floor(channels / lanes);
+  const rest = channels - whole * lanes;
+  const to = { buffer: 'scratch', offset: offset + (1 + centre) * lanes * 4 } as const;
+  const from = { buffer: weight.buffer, offset: 0 } as const;
+  const copy = (vectors: number, count: number, first: number): readonly Tile[] =>
+    vectors === 0 || count === 0
+      ? []
+      : copyTiles(
+          [
+            { count: vectors, from: lanes, to: (1 + taps) * lanes },
+            { count: 1, from: 0, to: 0 },
+            { count, from: 1, to: 1 },
+          ],
+          { ...from, offset: first * lanes * 4 },
+          { ...to, offset: to.offset + first * (1 + taps) * lanes * 4 },
+        );
+  return [...copy(whole, lanes, 0), ...copy(1, rest, whole)];
 }

@@ -37,7 +37,13 @@ export function planDepthwise(
       input: [height, width],
       rows: windowReaches(windowAxis(task.geometry, 0, height, outHeight)),
       columns: windowReaches(windowAxis(task.geometry, 1, width, outWidth)),
-      weights: { buffer: isComputed(task) ? 'scratch' : 'constant0', offset: 0 },
+      terms: [
+        {
+          taps: 'window',
+          input: { buffer: 'input0', offset: 0 },
+          weights: { buffer: isComputed(task) ? 'scratch' : 'constant0', offset: 0 },
+        },
+      ],
       residual: task.residual ? { buffer: 'input1', offset: 0 } : undefined,
       activation: task.activation,
       storage: output,

@@ -2,10 +2,11 @@
 import { at, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Tile } from './plan.ts';
+import type { BufferPlace } from './rename-buffers.ts';
 import { spans } from './split-work.ts';
 import { overRow } from './vector-span.ts';
 
-const SLOT = { parts: 1, c: 2, rows: 3 } as const;
+const SLOT = { parts: 1, c: 2, start: 3, rows: 4 } as const;
 
 export interface SumTask {
   readonly m: number;
@@ -15,26 +16,28 @@ export interface SumTask {
   readonly offset: number;
   readonly partRow: number;
   readonly cRow: number;
-  readonly accumulate: boolean;
+  /** Where what sums start from lies, as C does; absent where they start from zero. */
+  readonly start: BufferPlace | undefined;
 }
 
 function sumKernel(task: SumTask): KernelSpec {
-  const { m, n, parts, partRow, cRow, accumulate } = task;
+  const { m, n, parts, partRow, cRow, start } = task;
   return {
-    name: `f32_sum${parts}${accumulate ? '_accumulate' : ''}_${n}_s${partRow},${m * partRow},${cRow}`,
+    name: `f32_sum${parts}${start ? '_started' : ''}_${n}_s${partRow},${m * partRow},${cRow}`,
     generate: (a) => emitSum(a, task),
   };
 }
 
-function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, accumulate }: SumTask): void {
+function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, start }: SumTask): void {
   const from = a.slot(SLOT.parts);
   const c = a.slot(SLOT.c);
+  const first = start ? a.slot(SLOT.start) : undefined;
   const part = a.newInt();
   countBySlot(a, SLOT.rows, () => {
-    overRow(a, n, 2, [from, c], (vectors) => {
+    overRow(a, n, 2, [from, c, ...(first ? [first] : [])], (vectors) => {
       const sums = vectors.map((v) => ({ ...v, sum: a.newVec() }));
       for (const { offset, lanes, sum } of sums) {
-        if (accumulate) a.load(sum, at(c, offset), lanes);
+        if (first) a.load(sum, at(first, offset), lanes);
         else a.zero(sum);
       }
       a.moveInt(part, from);
@@ -50,8 +53,9 @@ function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, accumulate }:
     });
     a.addInt(from, partRow);
     a.addInt(c, cRow);
+    if (first) a.addInt(first, cRow);
   });
-  a.freeInt(from, c, part);
+  a.freeInt(from, c, part, ...(first ? [first] : []));
 }
 
 /** @param most how many tiles at most */
@@ -63,6 +67,7 @@ export function sumTiles(task: SumTask, most: number): readonly Tile[] {
       slots: [
         { buffer: 'scratch', offset: task.offset + first * task.partRow },
         { buffer: 'output', offset: first * task.cRow },
+        task.start ? { ...task.start, offset: task.start.offset + first * task.cRow } : 0,
         end - first,
       ],
     }),

@@ -56,7 +56,7 @@ export function planLoneMomentsGrad(target: VectorTarget, patches: PatchLayout):
       input: [height, width],
       rows: rows.axis,
       columns: columns.axis,
-      weights: blockAt(weights, 0),
+      terms: [{ taps: 'window', input: { buffer: 'input0', offset: 0 }, weights: blockAt(weights, 0) }],
       residual: undefined,
       activation: null,
       classes,
