@@ -99,7 +99,7 @@ export { type StepRules, stepInputs, type TrainingStep, trainingStep } from './t
 export { readRun, type TrainOptions, type TrainResult, train } from './training/train.ts';
 export type { TrainingBatch, TrainingData } from './training/training-data.ts';
 export { evaluationWeights, type UpdateRules, withUpdates } from './training/update-step.ts';
-export { differentiate } from './transform/differentiate.ts';
+export { type Differentiated, differentiate } from './transform/differentiate.ts';
 export { mergeBranches } from './transform/merge-branches.ts';
 export { reparameterize } from './transform/reparameterize.ts';
-export { trainNorms } from './transform/train-norms.ts';
+export { type TrainNormsOptions, trainNorms } from './transform/train-norms.ts';

@@ -1,8 +1,9 @@
-import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
 import { type ConvGeometry, centreTap, isUnitStride, pointGeometry } from '../graph/geometry.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../graph/graph.ts';
 import { type Wiring, wiringOf } from './branches.ts';
 import { type MergeableBlock, paysToMerge } from './merge-cost.ts';
+import { rewriteGraph } from './rewrite.ts';
 
 export interface MergeOptions {
   /** Which blocks to merge; default: those whose step is expected to take less time so. */
@@ -87,34 +88,14 @@ function commonGeometry(geometries: readonly ConvGeometry[]): ConvGeometry | und
 }
 
 function rebuilt(graph: CheckedGraph, merges: ReadonlyMap<Node, Merge>): CheckedGraph {
-  const b = graphBuilder(graph.name);
-  const renewed = new Map<ValueId, ValueId>();
-  const renew = (id: ValueId): ValueId => renewed.get(id) ?? id;
-  for (const id of graph.inputs) renewed.set(id, b.input(valueAt(graph, id).name, valueAt(graph, id).shape));
-  for (const { value, role } of graph.parameters) {
-    const { name, shape } = valueAt(graph, value);
-    renewed.set(value, b.parameter(name, shape, role));
-  }
-  const absorbed = new Set([...merges.values()].flatMap(({ convs }) => convs));
-  for (const node of graph.nodes) {
-    if (node.kind === 'conv2d' && absorbed.has(node)) continue;
-    const merge = merges.get(node);
-    const made =
-      merge && node.kind === 'normSum'
-        ? emitMerge(b, node, merge, renew)
-        : copyNode(b, node, node.inputs.map(renew));
-    node.outputs.forEach((id, i) => {
-      const result = made[i];
-      if (result !== undefined) renewed.set(id, result);
-    });
-  }
-  for (const { name, value } of graph.outputs) b.output(name, renew(value));
-  for (const { parameter, value } of graph.updates) b.update(renew(parameter), renew(value));
-  return b.finish();
-}
-
-function copyNode(b: GraphBuilder, node: Node, inputs: readonly ValueId[]): readonly ValueId[] {
-  return b.results(node.kind, node.name, node.attrs, inputs);
+  const absorbed = new Set<Node | undefined>([...merges.values()].flatMap(({ convs }) => convs));
+  return rewriteGraph(graph, (b, now) => ({
+    replace: (node) => {
+      if (absorbed.has(node)) return [];
+      const merge = merges.get(node);
+      return merge && node.kind === 'normSum' ? emitMerge(b, node, merge, now) : undefined;
+    },
+  }));
 }
 
 /** @returns what stands for the outputs of the `normSum`: y, then mean and variance of each operand */
