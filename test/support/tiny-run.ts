@@ -55,8 +55,8 @@ export function tinyConfig(over: Partial<Recipe> = {}): RunConfig {
   };
 }
 
-export function tinyWeights(seed = 1): Weights {
-  return initialWeights(buildMobileOne(tinyModel, { form: 'train', height: 40, width: 40 }), 'timm', seed);
+export function tinyWeights(seed = 1, model = tinyModel): Weights {
+  return initialWeights(buildMobileOne(model, { form: 'train', height: 40, width: 40 }), 'timm', seed);
 }
 
 /** Noise that is darker or brighter; every picture depends on its number, epoch and size alone. */
