@@ -42,6 +42,7 @@ export function transformAffine(
 ): Image {
   const { width, height, data } = image;
   const [a, b, c, d, e, f] = matrix;
+  const [red, green, blue] = fill;
   const sample = interpolation === 'bilinear' ? bilinearSampler(image) : generalSampler(image, interpolation);
   const out = new Uint8Array(data.length);
   let o = 0;
@@ -50,7 +51,9 @@ export function transformAffine(
       const fromX = a * (x + 0.5) + b * (y + 0.5) + c;
       const fromY = d * (x + 0.5) + e * (y + 0.5) + f;
       if (!(fromX >= 0 && fromX < width && fromY >= 0 && fromY < height)) {
-        out.set(fill, o);
+        out[o] = red;
+        out[o + 1] = green;
+        out[o + 2] = blue;
         continue;
       }
       sample(fromX - 0.5, fromY - 0.5, out, o);

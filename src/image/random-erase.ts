@@ -24,8 +24,9 @@ export function eraseRandomly(image: Image, fill: Colour, random: Random): Image
     const left = random.integer(width - w + 1);
     const top = random.integer(height - h + 1);
     const data = new Uint8Array(image.data);
-    for (let y = top; y < top + h; y++)
-      for (let x = left; x < left + w; x++) data.set(fill, (y * width + x) * 3);
+    const row = new Uint8Array(w * 3);
+    for (let i = 0; i < row.length; i++) row[i] = fill[i % 3] ?? 0;
+    for (let y = top; y < top + h; y++) data.set(row, (y * width + left) * 3);
     return { width, height, data };
   }
   return image;

@@ -68,10 +68,12 @@ function startMember(start: (events: BatchWorkerEvents) => BatchWorker): Member 
   const worker = start({
     onReply: (reply) => {
       const asked = waiting.get(reply.id);
+      // Late answers must not let go of a worker whose end is being waited for.
+      if (!asked) return;
       waiting.delete(reply.id);
       if (waiting.size === 0) worker.hold(false);
-      if ('result' in reply) asked?.resolve(reply.result);
-      else asked?.reject(new DataError(`a batch could not be made: ${reply.failure}.`));
+      if ('result' in reply) asked.resolve(reply.result);
+      else asked.reject(new DataError(`a batch could not be made: ${reply.failure}.`));
     },
     onEnd: (reason) => end(member, reason),
   });
