@@ -78,7 +78,7 @@ export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
 export type { StepReport } from './training/epoch.ts';
-export { type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
+export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
 export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';
 export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run-checkpoint.ts';

@@ -1,3 +1,4 @@
+import type { ClassSplits } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
 import {
@@ -47,6 +48,19 @@ export interface PreparedRun {
   readonly weights: Weights;
   /** Whether the classifier is a new one. */
   readonly newHead: boolean;
+}
+
+/** What a run remembers of its data. @param from where it was opened, if that is not its name */
+export function dataFacts(
+  { name, train, val }: Pick<ClassSplits, 'name' | 'train' | 'val'>,
+  from: { readonly name?: string; readonly holdOut?: number | null } = {},
+): RunConfig['data'] {
+  return {
+    name: from.name ?? name,
+    train: train.samples.length,
+    validation: val?.samples.length ?? 0,
+    holdOut: from.holdOut ?? null,
+  };
 }
 
 const bigSet = 100_000;

@@ -7,7 +7,7 @@ import { openDataPath } from '../../platform/node/folder-files.ts';
 import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { openRunFolder } from '../../platform/node/run-folder.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
-import { prepareRun, type RunPlan } from '../../training/prepare-run.ts';
+import { dataFacts, prepareRun, type RunPlan } from '../../training/prepare-run.ts';
 import type { RunConfig } from '../../training/run-config.ts';
 import type { RunStore } from '../../training/run-store.ts';
 import { readRun, type TrainOptions } from '../../training/train.ts';
@@ -96,12 +96,7 @@ export async function beginRun(data: string, flags: NewRunFlags, terminal: Termi
   const { config, weights, newHead } = prepareRun({
     ...choices(flags),
     labels: splits.classes,
-    data: {
-      name: data,
-      train: splits.train.samples.length,
-      validation: splits.val?.samples.length ?? 0,
-      holdOut: flags.holdOut ?? null,
-    },
+    data: dataFacts(splits, { name: data, holdOut: flags.holdOut ?? null }),
     shortSide: report?.shortSide?.median,
     ...(source ? { from: source } : {}),
   });
