@@ -32,6 +32,7 @@ import { benchConvGradients } from './conv-gradients.ts';
 import { type ConvLayer, convLayers } from './conv-layers.ts';
 import { benchGemm } from './gemm.ts';
 import { floatsOf, loadPeak, machineFor, percentile, timed } from './kernel-machine.ts';
+import { benchNorms } from './norms.ts';
 
 interface Timed extends StoredLayer {
   readonly row: string;
@@ -195,6 +196,10 @@ async function main([
 ]: readonly string[]): Promise<void> {
   if (variantName === 'gemm') {
     await benchGemm(targetName, filter);
+    return;
+  }
+  if (variantName === 'norms') {
+    await benchNorms(targetName, filter);
     return;
   }
   if (variantName === 'gradients') {

@@ -204,10 +204,10 @@ function emitPass(a: VectorAssembler, { rows, channels }: Rows, task: NormSumGra
     overRow(a, channels, VECTORS, [factors, element], (parts) => {
       for (const part of parts) {
         const dz = emitDz(a, fn, { dy, y, element }, part);
-        const value = a.newVec();
         if (statistics === 'batch') a.binary('subtract', dz, dz, at(factors, part.offset));
-        for (const { own, x, dx } of pointers) {
+        const results = pointers.map(({ own, x, dx }) => {
           const of = (which: number) => at(factors, part.offset + own + which * row);
+          const value = a.newVec();
           if (x === undefined) a.binary('multiply', value, dz, of(1));
           else {
             a.load(value, atIndex(x, element, 1, part.offset), part.lanes);
@@ -215,9 +215,14 @@ function emitPass(a: VectorAssembler, { rows, channels }: Rows, task: NormSumGra
             a.binary('multiply', value, value, of(2));
             a.fma(value, dz, of(1));
           }
+          return { dx, value };
+        });
+        // Only now: tensors often lie whole pages apart, where a load waits for a store before it.
+        for (const { dx, value } of results) {
           a.store(atIndex(dx, element, 1, part.offset), value, part.lanes);
+          a.freeVec(value);
         }
-        a.freeVec(dz, value);
+        a.freeVec(dz);
       }
     });
     a.addInt(element, channels * 4);
