@@ -45,7 +45,10 @@ export interface NormSumGradTask {
 const MOST_BRANCHES = { batch: 4, fixed: 8 } as const;
 const VECTORS = 4;
 
-/** Inputs dy, (x, gamma, mean, variance) of each branch, y if there is a fn; outputs dbeta, (dx, dgamma) of each branch. */
+/**
+ * Inputs dy, (x, gamma, mean, variance) of each branch, y if there is a fn; outputs dbeta, (dx, dgamma) of each branch.
+ * Every dx may overwrite its x.
+ */
 export function planNormSumGrad(target: VectorTarget, task: NormSumGradTask): TaskPlan {
   const { branches, fn } = task;
   const rows = rowsOf(task.shape);

@@ -13,8 +13,12 @@ export const normTrainingRules: TrainingLowerRules<'normSum' | 'normSumGrad' | '
   },
   normSumGrad: (node, context) => {
     const branches = Math.floor((node.inputs.length - 1) / 4);
-    return whole(node, (target) =>
-      planNormSumGrad(target, { shape: shapeOf(node, context), branches, ...node.attrs }),
+    // dx may lie where x was: memory that is just read is quickest to write.
+    const inPlace = node.outputs.map((_, i) => (i % 2 === 1 ? [2 * i - 1] : []));
+    return whole(
+      node,
+      (target) => planNormSumGrad(target, { shape: shapeOf(node, context), branches, ...node.attrs }),
+      inPlace,
     );
   },
   channelSum: (node, context) => whole(node, (target) => planChannelSum(target, shapeOf(node, context))),

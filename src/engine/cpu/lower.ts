@@ -155,7 +155,10 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
     return { name, ops, inputs, outputs: [output, ...others], plan: planOf(ops, name, plan), inPlace };
   };
   const { body } = group;
-  if (body.kind === 'whole') return make(body.sources, () => body.plan(target), wholeInPlace(nodes));
+  if (body.kind === 'whole') {
+    const inPlace = body.inPlace ? readOnce(body.inPlace, body.sources.map(storage)) : wholeInPlace(nodes);
+    return make(body.sources, () => body.plan(target), inPlace);
+  }
   const result = typeOf(output);
   if (body.kind === 'convolution') {
     const task = convTask(body, group.links);
@@ -169,6 +172,13 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
   const task = { shape: group.shape, links, output: result === 'f32' ? 'f32' : 'bf16' } as const;
   const operands = group.links.flatMap(operandsOf);
   return make([body.source, ...operands], () => planElementwise(target, task), [elementwiseInPlace(links)]);
+}
+
+/** An input that is given twice may be read again after its other self was overwritten. */
+function readOnce(inPlace: Task['inPlace'], inputs: readonly ValueId[]): Task['inPlace'] {
+  return inPlace.map((choices) =>
+    choices.filter((i) => inputs.filter((value) => value === inputs[i]).length === 1),
+  );
 }
 
 /** @see whole */

@@ -51,6 +51,8 @@ export type Lowered =
       readonly kind: 'whole';
       readonly sources: readonly ValueId[];
       readonly plan: (target: VectorTarget) => TaskPlan;
+      /** For each output, which sources it may overwrite, where that is not what the op table says. */
+      readonly inPlace?: readonly (readonly number[])[];
     };
 
 /** The values that a link reads beside the chain's own. */
@@ -91,6 +93,10 @@ export function constant(node: Node, { graph, constants }: LowerContext, index: 
  * The results of an op that the table calls elementwise and inPlaceSafe may lie where an input of their shape lies,
  * so at any element its plan reads all inputs before it writes any output, and reads them only once.
  */
-export function whole(node: Node, plan: (target: VectorTarget) => TaskPlan): Lowered {
-  return { kind: 'whole', sources: node.inputs, plan };
+export function whole(
+  node: Node,
+  plan: (target: VectorTarget) => TaskPlan,
+  inPlace?: readonly (readonly number[])[],
+): Lowered {
+  return { kind: 'whole', sources: node.inputs, plan, ...(inPlace ? { inPlace } : {}) };
 }
