@@ -1,10 +1,13 @@
 /** Derivatives of activations on one vector register. */
 import type { Vec, VectorAssembler } from '../assembler/vector-assembler.ts';
-import type { ActivationName } from '../graph/activations.ts';
+import type { ActivationName, OutputActivation } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
 
 /** dy ← dy·fn′(x); x may be spent. */
 type Emit = (a: VectorAssembler, dy: Vec, x: Vec) => void;
+
+/** Registers that derivatives by their value take, dy, x and what a target borrows included. */
+export const OUTPUT_GRAD_VECTORS: Readonly<Record<OutputActivation, number>> = { relu: 4, relu6: 5 };
 
 function withConstant(a: VectorAssembler, value: number, use: (constant: Vec) => void): void {
   const vec = a.newVec();
@@ -18,7 +21,8 @@ function withConstant(a: VectorAssembler, value: number, use: (constant: Vec) =>
 function between(a: VectorAssembler, dy: Vec, x: Vec, low: number, high: number): void {
   const zero = a.newVec();
   a.zero(zero);
-  withConstant(a, low, (bound) => a.select('greater', dy, x, bound, dy, zero));
+  if (low === 0) a.select('greater', dy, x, zero, dy, zero);
+  else withConstant(a, low, (bound) => a.select('greater', dy, x, bound, dy, zero));
   if (Number.isFinite(high)) withConstant(a, high, (bound) => a.select('greater', dy, bound, x, dy, zero));
   a.freeVec(zero);
 }

@@ -10,7 +10,6 @@
  */
 import {
   at,
-  atIndex,
   type Int,
   type Vec,
   type VectorAssembler,
@@ -30,7 +29,7 @@ import {
   vectorShares,
 } from './norm-tiles.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile } from './plan.ts';
-import { overRow } from './vector-span.ts';
+import { overRow, partAt } from './vector-span.ts';
 
 export interface NormSumGradTask {
   /** Of dy, every x and y: channels last. */
@@ -202,18 +201,18 @@ function emitPass(a: VectorAssembler, { rows, channels }: Rows, task: NormSumGra
     x: statistics === 'batch' ? a.slot(4 + 2 * (group.start + i)) : undefined,
     dx: a.slot(5 + 2 * (group.start + i)),
   }));
-  const element = a.int(0);
+  const tensors = [dy, ...(y ? [y] : []), ...pointers.flatMap(({ x, dx }) => (x ? [x, dx] : [dx]))];
   a.loop(rows, () => {
-    overRow(a, channels, VECTORS, [factors, element], (parts) => {
+    overRow(a, channels, VECTORS, [factors, ...tensors], (parts) => {
       for (const part of parts) {
-        const dz = emitDz(a, fn, { dy, y, element }, part);
+        const dz = emitDz(a, fn, { dy, y }, part);
         if (statistics === 'batch') a.binary('subtract', dz, dz, at(factors, part.offset));
         const results = pointers.map(({ own, x, dx }) => {
           const of = (which: number) => at(factors, part.offset + own + which * row);
           const value = a.newVec();
           if (x === undefined) a.binary('multiply', value, dz, of(1));
           else {
-            a.load(value, atIndex(x, element, 1, part.offset), part.lanes);
+            a.load(value, partAt(x, part), part.lanes);
             a.binary('subtract', value, value, of(0));
             a.binary('multiply', value, value, of(2));
             a.fma(value, dz, of(1));
@@ -222,14 +221,13 @@ function emitPass(a: VectorAssembler, { rows, channels }: Rows, task: NormSumGra
         });
         // Only now: tensors often lie whole pages apart, where a load waits for a store before it.
         for (const { dx, value } of results) {
-          a.store(atIndex(dx, element, 1, part.offset), value, part.lanes);
+          a.store(partAt(dx, part), value, part.lanes);
           a.freeVec(value);
         }
         a.freeVec(dz);
       }
     });
-    a.addInt(element, channels * 4);
+    for (const tensor of tensors) a.addInt(tensor, channels * 4);
   });
-  a.freeInt(factors, dy, element, ...(y ? [y] : []));
-  for (const { x, dx } of pointers) a.freeInt(dx, ...(x ? [x] : []));
+  a.freeInt(factors, ...tensors);
 }

@@ -5,7 +5,7 @@
  *
  * Scratch memory: the shares' moments branch by branch, then for each branch mean and factor, then Σ beta.
  */
-import { at, atIndex, type VectorAssembler, type VectorTarget } from '../assembler/vector-assembler.ts';
+import { at, type VectorAssembler, type VectorTarget } from '../assembler/vector-assembler.ts';
 import type { OutputActivation } from '../graph/activations.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
@@ -20,7 +20,7 @@ import {
   vectorShares,
 } from './norm-tiles.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile } from './plan.ts';
-import { overRow } from './vector-span.ts';
+import { overRow, partAt } from './vector-span.ts';
 
 export interface NormSumTask {
   /** Of every x and of y: channels last. */
@@ -164,25 +164,25 @@ function emitPass(a: VectorAssembler, { rows, channels }: Rows, { start, count, 
   const row = channelRow(channels);
   const [factors, y] = [a.slot(1), a.slot(2)];
   const xs = Array.from({ length: count }, (_, i) => a.slot(3 + start + i));
-  const element = a.int(0);
+  const tensors = [y, ...xs];
   a.loop(rows, () => {
-    overRow(a, channels, VECTORS, [factors, element], (parts) => {
+    overRow(a, channels, VECTORS, [factors, ...tensors], (parts) => {
       for (const part of parts) {
         const [sum, value] = [a.newVec(), a.newVec()];
         if (start === 0) a.load(sum, at(factors, part.offset + 2 * branches * row));
-        else a.load(sum, atIndex(y, element, 1, part.offset), part.lanes);
+        else a.load(sum, partAt(y, part), part.lanes);
         xs.forEach((x, i) => {
           const own = part.offset + 2 * (start + i) * row;
-          a.load(value, atIndex(x, element, 1, part.offset), part.lanes);
+          a.load(value, partAt(x, part), part.lanes);
           a.binary('subtract', value, value, at(factors, own));
           a.fma(sum, value, at(factors, own + row));
         });
         if (fn !== null) emitActivation(a, fn, sum);
-        a.store(atIndex(y, element, 1, part.offset), sum, part.lanes);
+        a.store(partAt(y, part), sum, part.lanes);
         a.freeVec(sum, value);
       }
     });
-    a.addInt(element, channels * 4);
+    for (const tensor of tensors) a.addInt(tensor, channels * 4);
   });
-  a.freeInt(factors, y, element, ...xs);
+  a.freeInt(factors, ...tensors);
 }

@@ -4,17 +4,16 @@
  */
 import {
   at,
-  atIndex,
   type Int,
   type Vec,
   type VectorAssembler,
   type VectorTarget,
 } from '../assembler/vector-assembler.ts';
 import type { OutputActivation } from '../graph/activations.ts';
-import { emitActivationGrad } from './activation-grad.ts';
+import { emitActivationGrad, OUTPUT_GRAD_VECTORS } from './activation-grad.ts';
 import { branchGroups, channelRow, channelSpans, type Rows, rowShares } from './norm-tiles.ts';
 import type { BufferName, KernelSpec, Slot, Tile } from './plan.ts';
-import { overRow, type Part } from './vector-span.ts';
+import { evenUnroll, overRow, type Part, partAt } from './vector-span.ts';
 
 export interface SumsTask extends Rows {
   readonly dy: BufferName;
@@ -23,8 +22,8 @@ export interface SumsTask extends Rows {
   readonly branches: readonly { readonly x: BufferName; readonly mean: BufferName }[];
 }
 
-/** Registers beside the sums: dz, x, y, and what a derivative or a part of a vector takes. */
-const SPARE = 6;
+/** Branches in one walk: more would leave registers for narrower columns only, and those are read at a stride. */
+const MOST_BRANCHES = 2;
 
 /** In scratch memory, for every share of rows: Σ dz, then Σ dz·(x_i − mean_i) of each branch. */
 export function sumsBytes(task: SumsTask): number {
@@ -64,7 +63,8 @@ function sumsKernel(target: VectorTarget, task: SumsTask, rows: number, span: nu
   return {
     name: `f32_sums_${y?.fn ?? 'linear'}_${branches.length}b${rows}r${span}c_s${channels}__${target.name}`,
     generate: (a) => {
-      const groups = branches.length === 0 ? [{ start: 0, count: 0 }] : branchGroups(branches.length, 4);
+      const groups =
+        branches.length === 0 ? [{ start: 0, count: 0 }] : branchGroups(branches.length, MOST_BRANCHES);
       for (const group of groups) emitSums(a, { ...group, rows, span, channels, fn: y?.fn ?? null });
     },
   };
@@ -79,52 +79,52 @@ interface Group {
   readonly fn: OutputActivation | null;
 }
 
-/** A branch's registers for one vector of channels. */
+/** A branch's sum for one vector of channels. */
 interface Sum {
   readonly x: Int;
-  readonly mean: Vec;
+  readonly mean: Int;
   readonly sum: Vec;
 }
 
 function emitSums(a: VectorAssembler, group: Group): void {
-  const { start, count, span } = group;
+  const { start, count, span, fn } = group;
   const row = channelRow(group.channels);
-  const [dy, y] = [a.slot(1), group.fn === null ? undefined : a.slot(2)];
-  const xs = Array.from({ length: count }, (_, i) => a.slot(4 + 2 * (start + i)));
-  const element = a.int(0);
-  const channel = a.int(0);
-  const unroll = Math.max(1, Math.min(8, Math.floor((a.target.vectorRegisters - SPARE) / (1 + 2 * count))));
-  overRow(a, span, unroll, [element, channel], (parts) => {
-    const columns = parts.map((part) => {
-      const sums = xs.map((x, i): Sum => {
-        const mean = a.newVec();
-        const from = a.slot(5 + 2 * (start + i));
-        a.load(mean, atIndex(from, channel, 1, part.offset), part.lanes);
-        a.freeInt(from);
-        return { x, mean, sum: zeroed(a) };
-      });
-      return { part, total: start === 0 ? zeroed(a) : undefined, sums };
-    });
+  const [dy, y] = [a.slot(1), fn === null ? undefined : a.slot(2)];
+  const out = a.slot(3);
+  const branches = Array.from({ length: count }, (_, i) => ({
+    x: a.slot(4 + 2 * (start + i)),
+    mean: a.slot(5 + 2 * (start + i)),
+  }));
+  const tensors = [dy, ...(y ? [y] : []), ...branches.map(({ x }) => x)];
+  const vectors = [out, ...branches.map(({ mean }) => mean)];
+  const move = (rows: number): void => {
+    for (const tensor of tensors) a.addInt(tensor, rows * group.channels * 4);
+  };
+  const spare = fn === null ? 4 : OUTPUT_GRAD_VECTORS[fn];
+  const unroll = evenUnroll(span, a.lanes, Math.floor((a.target.vectorRegisters - spare) / (1 + count)));
+  overRow(a, span, unroll, [...tensors, ...vectors], (parts) => {
+    const columns = parts.map((part) => ({
+      part,
+      total: start === 0 ? zeroed(a) : undefined,
+      sums: branches.map((branch): Sum => ({ ...branch, sum: zeroed(a) })),
+    }));
     a.loop(group.rows, () => {
-      for (const { part, total, sums } of columns)
-        emitRow(a, group.fn, { dy, y, element }, part, total, sums);
-      a.addInt(element, group.channels * 4);
+      for (const column of columns) emitRow(a, fn, { dy, y }, column);
+      move(1);
     });
-    a.addInt(element, -group.rows * group.channels * 4);
-    const out = a.slot(3);
+    move(-group.rows);
     for (const { part, total, sums } of columns) {
       if (total !== undefined) {
-        a.store(atIndex(out, channel, 1, part.offset), total);
+        a.store(partAt(out, part), total);
         a.freeVec(total);
       }
-      sums.forEach(({ mean, sum }, i) => {
-        a.store(atIndex(out, channel, 1, part.offset + (1 + start + i) * row), sum);
-        a.freeVec(mean, sum);
+      sums.forEach(({ sum }, i) => {
+        a.store(at(out, part.offset + (1 + start + i) * row), sum);
+        a.freeVec(sum);
       });
     }
-    a.freeInt(out);
   });
-  a.freeInt(dy, element, channel, ...xs, ...(y ? [y] : []));
+  a.freeInt(...tensors, ...vectors);
 }
 
 function zeroed(a: VectorAssembler): Vec {
@@ -136,41 +136,45 @@ function zeroed(a: VectorAssembler): Vec {
 interface Walk {
   readonly dy: Int;
   readonly y: Int | undefined;
-  readonly element: Int;
 }
 
 /** A fresh register with dz = dy·fn′(y). */
-export function emitDz(
-  a: VectorAssembler,
-  fn: OutputActivation | null,
-  { dy, y, element }: Walk,
-  part: Part,
-): Vec {
+export function emitDz(a: VectorAssembler, fn: OutputActivation | null, { dy, y }: Walk, part: Part): Vec {
   const dz = a.newVec();
-  a.load(dz, atIndex(dy, element, 1, part.offset), part.lanes);
+  a.load(dz, partAt(dy, part), part.lanes);
   if (fn !== null && y !== undefined) {
     const value = a.newVec();
-    a.load(value, atIndex(y, element, 1, part.offset), part.lanes);
+    a.load(value, partAt(y, part), part.lanes);
     emitActivationGrad(a, fn, dz, value);
     a.freeVec(value);
   }
   return dz;
 }
 
+interface Column {
+  readonly part: Part;
+  readonly total: Vec | undefined;
+  readonly sums: readonly Sum[];
+}
+
 function emitRow(
   a: VectorAssembler,
   fn: OutputActivation | null,
   walk: Walk,
-  part: Part,
-  total: Vec | undefined,
-  sums: readonly Sum[],
+  { part, total, sums }: Column,
 ): void {
   const dz = emitDz(a, fn, walk, part);
   if (total !== undefined) a.binary('add', total, total, dz);
   const value = a.newVec();
   for (const { x, mean, sum } of sums) {
-    a.load(value, atIndex(x, walk.element, 1, part.offset), part.lanes);
-    a.binary('subtract', value, value, mean);
+    a.load(value, partAt(x, part), part.lanes);
+    if (part.lanes === a.lanes) a.binary('subtract', value, value, partAt(mean, part));
+    else {
+      const own = a.newVec();
+      a.load(own, partAt(mean, part), part.lanes);
+      a.binary('subtract', value, value, own);
+      a.freeVec(own);
+    }
     a.fma(sum, value, dz);
   }
   a.freeVec(dz, value);

@@ -47,6 +47,12 @@ export function overRow(
   if (groups > 0) move(-groups * group);
 }
 
+/** The most vectors a turn of `overRow` may hold without leaving a last turn much narrower than the others. */
+export function evenUnroll(count: number, lanes: number, most: number): number {
+  const vectors = Math.ceil(count / lanes);
+  return Math.ceil(vectors / Math.ceil(vectors / Math.min(most, 8)));
+}
+
 /** Equal shares of `total`, none larger than `most`: what each tile of a row of work gets. */
 export function shares(
   total: number,
