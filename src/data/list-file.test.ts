@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DataError } from '../errors.ts';
+import { createRandom } from '../tensor/random.ts';
 import { memoryFiles } from './files.ts';
 import { openListFile } from './list-file.ts';
 
@@ -77,3 +78,38 @@ for (const [what, text, message, options] of [
       return true;
     });
   });
+
+test('hostile lists: nothing but a DataError comes out', async () => {
+  const random = createRandom(7);
+  const marks = [
+    '"',
+    ',',
+    '\n',
+    '\r',
+    '\t',
+    ';',
+    ' ',
+    '#',
+    '../',
+    '/',
+    'a',
+    '1',
+    '.jpg',
+    '\ufeff',
+    '\u0000',
+    'path',
+    'label',
+  ];
+  for (let round = 0; round < 500; round++) {
+    const text = Array.from({ length: random.integer(30) }, () => marks[random.integer(marks.length)]).join(
+      '',
+    );
+    const data = await open(text).catch((error: unknown) => {
+      assert.ok(error instanceof DataError, `${JSON.stringify(text)}: ${error}`);
+    });
+    for (const { path, target } of data?.train.samples ?? []) {
+      assert.ok(!path.startsWith('/') && !path.split('/').includes('..'), JSON.stringify(text));
+      assert.ok(target < (data?.classes.length ?? 0));
+    }
+  }
+});
