@@ -49,10 +49,11 @@ export function normalizePixels(image: Image, transform: Normalization): Tensor<
 export type Normalization = Pick<EvalTransform, 'scale' | 'mean' | 'std'>;
 
 /** What each of the 256 values of red, green and blue becomes. */
-export type NormalizationTables = readonly Float32Array[];
+export type NormalizationTables = readonly [red: Float32Array, green: Float32Array, blue: Float32Array];
 
 export function normalizationTables({ scale, mean, std }: Normalization): NormalizationTables {
-  return mean.map((channel, c) => channelTable(scale, channel, std[c] ?? 1));
+  const table = (channel: 0 | 1 | 2): Float32Array => channelTable(scale, mean[channel], std[channel]);
+  return [table(0), table(1), table(2)];
 }
 
 /** Writes the picture's normalized pixels to `out` from `offset` on; a picture of a batch. */
@@ -63,8 +64,11 @@ export function normalizeInto(
   offset: number,
 ): void {
   const { data } = image;
-  for (const [c, table] of tables.entries()) {
-    for (let i = c; i < data.length; i += 3) out[offset + i] = table[data[i] ?? 0] ?? 0;
+  const [red, green, blue] = tables;
+  for (let i = 0, o = offset; i < data.length; i += 3, o += 3) {
+    out[o] = red[data[i] ?? 0] ?? 0;
+    out[o + 1] = green[data[i + 1] ?? 0] ?? 0;
+    out[o + 2] = blue[data[i + 2] ?? 0] ?? 0;
   }
 }
 
