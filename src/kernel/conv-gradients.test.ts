@@ -111,11 +111,10 @@ function weightGradient({ task, outShape, weightShape }: Sizes): Gradient {
 function makeCase(c: Convolution, index: number): Case {
   const sizes = sizesOf(c);
   const { task } = sizes;
-  const residual = index % 2 === 0;
-  const window = inputGradient('by the input', sizes, { ...task, residual });
-  const gradients = [window, weightGradient(sizes)];
+  const gradients = [inputGradient('by the input', sizes, task), weightGradient(sizes)];
   if (isDepthwiseGradient(task) && isCentred(task.geometry)) {
-    const several: InputGradTask = { ...task, residual: !residual, terms: ['window', 'centre', 'window'] };
+    const residual = index % 2 === 0;
+    const several: InputGradTask = { ...task, residual, terms: ['window', 'centre', 'window'] };
     gradients.push(inputGradient('by the input of several', sizes, several));
   }
   return { about: JSON.stringify(c), gradients };

@@ -12,7 +12,6 @@ import {
   convGradientSizes,
   type InputGradRow,
   type InputGradTask,
-  residualOf,
   termsOf,
   type WeightGradRow,
 } from './conv-gradient-row.ts';
@@ -80,7 +79,6 @@ function turnedWeightStep(
 
 /** Where the operands of a group's product lie. */
 interface GroupPlaces {
-  readonly residual?: (group: number) => BufferPlace;
   readonly a: (group: number) => BufferPlace;
   readonly b: (group: number) => BufferPlace;
   readonly c: (group: number) => BufferPlace;
@@ -93,17 +91,11 @@ type GroupProducts = (plan: TaskPlan, places: GroupPlaces) => readonly TileStep[
 function groupProducts(space: ScratchSpace, groups: number, plans: readonly TaskPlan[]): GroupProducts {
   const bytes = Math.max(...plans.map(({ scratchBytes }) => scratchBytes));
   const scratch = Array.from({ length: groups }, () => space.take(bytes));
-  return (plan, { a, b, c, residual }) =>
+  return (plan, { a, b, c }) =>
     sideBySide(
       scratch.map((place, group) => ({
         plan,
-        places: {
-          input0: a(group),
-          input1: b(group),
-          ...(residual ? { input2: residual(group) } : {}),
-          output: c(group),
-          scratch: place,
-        },
+        places: { input0: a(group), input1: b(group), output: c(group), scratch: place },
       })),
     );
 }
@@ -174,7 +166,6 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
   const most = Math.max(...chunks.map(({ first, end }) => end - first));
   const dx: BufferPlace = { buffer: 'output', offset: 0 };
   const patches = asTheyAre ? dx : space.take(most * imageBytes);
-  const residual = residualOf(task);
   const plans = chunks.map((span) =>
     planGemm(target, {
       m: (span.end - span.first) * outHeight * outWidth,
@@ -183,7 +174,6 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       transposeA: false,
       transposeB: false,
       accumulate: false,
-      residual: asTheyAre && residual !== undefined,
       leading: { a: outChannels, c: row },
     }),
   );
@@ -196,9 +186,8 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       a: (group) => later(dy, group * groupOut),
       b: (group) => later(weight, group * groupOut * taps * groupIn),
       c: (group) => later(patches, group * taps * groupIn),
-      ...(asTheyAre && residual ? { residual: (group) => later(residual, group * groupIn) } : {}),
     });
-    return asTheyAre ? made : [...made, foldTiles(sizes, span, patches, dx, residual)];
+    return asTheyAre ? made : [...made, foldTiles(sizes, span, patches, dx)];
   });
   if (turns) steps.unshift(turnedWeightStep(sizes, given, weight, false));
   return { constants: [], scratchBytes: space.used(), steps, flops: 2 * sizes.macs };
@@ -207,7 +196,7 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
 export const denseInputGradRow: InputGradRow = {
   name: 'dense',
   computes: 'any kernel, stride, dilation and groups: a product, folded back',
-  applies: (task) => termsOf(task).join() === 'window',
+  applies: (task) => termsOf(task).join() === 'window' && !task.residual,
   plan: planDenseInputGrad,
 };
 

@@ -24,11 +24,9 @@ interface FoldSpec {
   readonly patchRow: number;
   readonly pixel: number;
   readonly row: number;
-  /** Sums start from another picture. */
-  readonly residual: boolean;
 }
 
-const SLOT = { patches: 1, to: 2, strips: 3, residual: 4 } as const;
+const SLOT = { patches: 1, to: 2, strips: 3 } as const;
 /** Columns of a block, where stride does not ask for more. */
 const COLUMNS = 2;
 
@@ -36,10 +34,10 @@ function foldKernel(spec: FoldSpec): KernelSpec {
   const columns = spec.columns.map(
     ({ reaches, repeat, start, advance }) => `${reachName(reaches)}*${repeat}@${start}+${advance}`,
   );
-  const { kernelWidth, channels, rows, patch, patchRow, pixel, row, residual } = spec;
+  const { kernelWidth, channels, rows, patch, patchRow, pixel, row } = spec;
   const strides = [patch, patchRow, pixel, row].join(',');
   return {
-    name: `f32_fold${residual ? '_residual' : ''}_k${kernelWidth}c${channels}_s${strides}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`,
+    name: `f32_fold_k${kernelWidth}c${channels}_s${strides}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`,
     generate: (a) => emitStrips(a, spec),
   };
 }
@@ -91,13 +89,11 @@ function emitBlock(
   to: Int,
   count: number,
 ): void {
-  const from = spec.residual ? residualPointer(a, to) : undefined;
   for (const [row, vertical] of spec.rows.reaches.entries())
     for (const [column, horizontal] of columns.entries()) {
       const sum = a.newVec();
       const x = a.newVec();
-      if (from) a.load(sum, at(from, row * spec.row + column * spec.pixel), count);
-      else a.zero(sum);
+      a.zero(sum);
       for (const i of vertical)
         for (const j of horizontal) {
           const tap = (i.tap * spec.kernelWidth + j.tap) * spec.channels * 4;
@@ -108,17 +104,6 @@ function emitBlock(
       a.store(at(to, row * spec.row + column * spec.pixel), sum, count);
       a.freeVec(sum, x);
     }
-  if (from) a.freeInt(from);
-}
-
-/** As far along as where results go. */
-function residualPointer(a: VectorAssembler, to: Int): Int {
-  const pointer = a.slot(SLOT.residual);
-  const start = a.slot(SLOT.to);
-  a.addInt(pointer, to);
-  a.subtractInt(pointer, start);
-  a.freeInt(start);
-  return pointer;
 }
 
 /** Adding costs about as much as so many flops a number. */
@@ -126,14 +111,13 @@ const FLOPS_A_NUMBER = 8;
 
 /**
  * All of some pictures.
- * @param patches those of the first picture @param to NHWC, of all pictures @param residual what sums start from, as `to` lies
+ * @param patches those of the first picture @param to NHWC, of all pictures
  */
 export function foldTiles(
   sizes: ConvGradientSizes,
   images: Span,
   patches: BufferPlace,
   to: BufferPlace,
-  residual?: BufferPlace,
 ): readonly Tile[] {
   const { vertical, horizontal, groups, groupIn, taps, inChannels, height, width, outHeight, outWidth } =
     sizes;
@@ -156,14 +140,13 @@ export function foldTiles(
       channels: groupIn,
       rows,
       columns,
-      ...{ patch, patchRow, pixel, row, residual: residual !== undefined },
+      ...{ patch, patchRow, pixel, row },
     });
     for (let image = images.first; image < images.end; image++)
       for (const { first, end } of spans(rows.repeat, Math.ceil(rows.repeat / most))) {
         const from = (image - images.first) * outHeight + rows.start + first * rows.advance;
         const into = image * height + rows.first + first * rows.reaches.length;
-        for (let group = 0; group < groups; group++) {
-          const written = into * row + group * groupIn * 4;
+        for (let group = 0; group < groups; group++)
           tiles.push({
             kernel,
             slots: [
@@ -171,12 +154,10 @@ export function foldTiles(
                 buffer: patches.buffer,
                 offset: patches.offset + from * patchRow + group * taps * groupIn * 4,
               },
-              { buffer: to.buffer, offset: to.offset + written },
+              { buffer: to.buffer, offset: to.offset + into * row + group * groupIn * 4 },
               end - first,
-              residual ? { buffer: residual.buffer, offset: residual.offset + written } : 0,
             ],
           });
-        }
       }
   }
   return tiles;

@@ -40,7 +40,7 @@ const SLOT = {
   a: 1,
   b: 2,
   c: 3,
-  start: 4,
+  holds: 4,
   chunks: 5,
   turns: 6,
   lastTurns: 7,
@@ -57,8 +57,8 @@ export interface GemmRecord {
   readonly a: Slot;
   readonly b: Slot;
   readonly c: Slot;
-  /** Where what sums start from lies, as C does; absent where they start from zero. */
-  readonly start: Slot | undefined;
+  /** C holds numbers to add to. */
+  readonly holds: boolean;
   readonly steps: number;
   readonly panels: number;
   /** How many blocks of each height. */
@@ -92,7 +92,7 @@ export function gemmSlots(target: VectorTarget, spec: GemmSpec, record: GemmReco
     record.a,
     record.b,
     record.c,
-    record.start ?? 0,
+    record.holds ? 1 : 0,
     chunks,
     CHUNK_STEPS / unroll,
     Math.floor(last / unroll),
@@ -113,16 +113,13 @@ export function gemmKernel(spec: GemmSpec): KernelSpec {
   return { name, generate: (a) => emitProduct(a, spec) };
 }
 
-/** Keeps distances from zero: buffers never lie so near to each other. */
-const START_HERE = 4;
-
 /** What lives through the whole kernel. */
 interface State {
   readonly a: Int;
   readonly b: Int;
   readonly c: Int;
-  /** How far from C numbers to add to lie, and START_HERE; 0 where there are none. After a chunk they are C's own. */
-  readonly start: Int;
+  /** C holds numbers to add to: the caller's, or those of the chunk before. */
+  readonly holds: Int;
   readonly turns: Int;
   readonly steps: Int;
 }
@@ -132,14 +129,10 @@ function emitProduct(a: VectorAssembler, spec: GemmSpec): void {
     a: a.slot(SLOT.a),
     b: a.slot(SLOT.b),
     c: a.slot(SLOT.c),
-    start: a.slot(SLOT.start),
+    holds: a.slot(SLOT.holds),
     turns: a.slot(SLOT.turns),
     steps: a.int(0),
   };
-  a.ifNonZero(state.start, () => {
-    a.subtractInt(state.start, state.c);
-    a.addInt(state.start, START_HERE);
-  });
   const chunks = a.slot(SLOT.chunks);
   a.whileNonZero(chunks, () => {
     a.subtractInt(chunks, 1);
@@ -152,9 +145,9 @@ function emitProduct(a: VectorAssembler, spec: GemmSpec): void {
       },
     );
     emitChunk(a, spec, state);
-    a.moveInt(state.start, START_HERE);
+    a.moveInt(state.holds, 1);
   });
-  a.freeInt(chunks, state.a, state.b, state.c, state.start, state.turns, state.steps);
+  a.freeInt(chunks, state.a, state.b, state.c, state.holds, state.turns, state.steps);
 }
 
 function subtractSlot(a: VectorAssembler, target: Int, slot: number): void {
@@ -186,15 +179,8 @@ function emitBlock(a: VectorAssembler, spec: GemmSpec, height: number, state: St
     Array.from({ length: spec.vectors }, () => a.newVec()),
   );
   a.ifNonZero(
-    state.start,
-    () => {
-      const from = a.newInt();
-      a.moveInt(from, state.c);
-      a.addInt(from, state.start);
-      a.subtractInt(from, START_HERE);
-      eachPart(a, spec, sums, (sum, offset, lanes) => a.load(sum, at(from, offset), lanes));
-      a.freeInt(from);
-    },
+    state.holds,
+    () => eachPart(a, spec, sums, (sum, offset, lanes) => a.load(sum, at(state.c, offset), lanes)),
     () => eachPart(a, spec, sums, (sum) => a.zero(sum)),
   );
   emitSteps(a, spec, sums, state);

@@ -2,11 +2,10 @@
 import { at, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Tile } from './plan.ts';
-import type { BufferPlace } from './rename-buffers.ts';
 import { spans } from './split-work.ts';
 import { overRow } from './vector-span.ts';
 
-const SLOT = { parts: 1, c: 2, start: 3, rows: 4 } as const;
+const SLOT = { parts: 1, c: 2, rows: 3 } as const;
 
 export interface SumTask {
   readonly m: number;
@@ -16,28 +15,26 @@ export interface SumTask {
   readonly offset: number;
   readonly partRow: number;
   readonly cRow: number;
-  /** Where what sums start from lies, as C does; absent where they start from zero. */
-  readonly start: BufferPlace | undefined;
+  readonly accumulate: boolean;
 }
 
 function sumKernel(task: SumTask): KernelSpec {
-  const { m, n, parts, partRow, cRow, start } = task;
+  const { m, n, parts, partRow, cRow, accumulate } = task;
   return {
-    name: `f32_sum${parts}${start ? '_started' : ''}_${n}_s${partRow},${m * partRow},${cRow}`,
+    name: `f32_sum${parts}${accumulate ? '_accumulate' : ''}_${n}_s${partRow},${m * partRow},${cRow}`,
     generate: (a) => emitSum(a, task),
   };
 }
 
-function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, start }: SumTask): void {
+function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, accumulate }: SumTask): void {
   const from = a.slot(SLOT.parts);
   const c = a.slot(SLOT.c);
-  const first = start ? a.slot(SLOT.start) : undefined;
   const part = a.newInt();
   countBySlot(a, SLOT.rows, () => {
-    overRow(a, n, 2, [from, c, ...(first ? [first] : [])], (vectors) => {
+    overRow(a, n, 2, [from, c], (vectors) => {
       const sums = vectors.map((v) => ({ ...v, sum: a.newVec() }));
       for (const { offset, lanes, sum } of sums) {
-        if (first) a.load(sum, at(first, offset), lanes);
+        if (accumulate) a.load(sum, at(c, offset), lanes);
         else a.zero(sum);
       }
       a.moveInt(part, from);
@@ -53,9 +50,8 @@ function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, start }: SumT
     });
     a.addInt(from, partRow);
     a.addInt(c, cRow);
-    if (first) a.addInt(first, cRow);
   });
-  a.freeInt(from, c, part, ...(first ? [first] : []));
+  a.freeInt(from, c, part);
 }
 
 /** @param most how many tiles at most */
@@ -67,7 +63,6 @@ export function sumTiles(task: SumTask, most: number): readonly Tile[] {
       slots: [
         { buffer: 'scratch', offset: task.offset + first * task.partRow },
         { buffer: 'output', offset: first * task.cRow },
-        task.start ? { ...task.start, offset: task.start.offset + first * task.cRow } : 0,
         end - first,
       ],
     }),

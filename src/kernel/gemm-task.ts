@@ -3,8 +3,7 @@ import { ShapeError } from '../errors.ts';
 import type { TaskPlan } from './plan.ts';
 
 /**
- * C = op(A)·op(B), or that added to C or to a residual. Buffers: `input0` A, `input1` B, `input2` the residual if
- * there is one, `output` C, all f32 and row-major.
+ * C = op(A)·op(B), or C += op(A)·op(B). Buffers: `input0` A, `input1` B, `output` C, all f32 and row-major.
  * The plan's result is the same for any number of threads.
  */
 export interface GemmTask {
@@ -20,8 +19,6 @@ export interface GemmTask {
   readonly transposeB: boolean;
   /** C holds numbers that the product is added to. */
   readonly accumulate: boolean;
-  /** The product is added to a residual that lies as C does, C's own numbers being lost. */
-  readonly residual?: boolean;
   /** Numbers from one stored row to the next, where rows do not lie back to back. */
   readonly leading?: { readonly a?: number; readonly b?: number; readonly c?: number };
 }

@@ -15,7 +15,6 @@ import { type SumTask, sumTiles } from './gemm-sum.ts';
 import { type GemmLayout, type GemmRow, type GemmTask, gemmLayout } from './gemm-task.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import type { Slot, TaskPlan, Tile } from './plan.ts';
-import type { BufferPlace } from './rename-buffers.ts';
 import { type Span, spans, wantedTiles } from './split-work.ts';
 import { evenParts } from './window-blocks.ts';
 
@@ -55,7 +54,7 @@ interface Share {
 }
 
 function planProduct(target: VectorTarget, task: GemmTask, packs: boolean, tile?: PanelTile): TaskPlan {
-  const { m, n, k, transposeB: transposed } = task;
+  const { m, n, k, transposeB: transposed, accumulate } = task;
   const { lanes } = target;
   const layout = gemmLayout(task);
   const flops = 2 * m * n * k;
@@ -66,8 +65,7 @@ function planProduct(target: VectorTarget, task: GemmTask, packs: boolean, tile?
   const offset = packing ? packedBytes(packing) : 0;
   const parts = partsOfSum(task, flops);
   const partRow = vectors * lanes * 4;
-  const sum =
-    parts > 1 ? { m, n, parts, offset, partRow, cRow: layout.cRow, start: startOf(task) } : undefined;
+  const sum = parts > 1 ? { m, n, parts, offset, partRow, cRow: layout.cRow, accumulate } : undefined;
   const blocks = evenParts(m, chosen?.positions ?? 1);
   const context: Context = { target, task, layout, groups, blocks, packing, sum };
   const products = sharesOf(context, flops, parts).map((share) => productTile(context, share));
@@ -75,12 +73,6 @@ function planProduct(target: VectorTarget, task: GemmTask, packs: boolean, tile?
   if (packing) steps.unshift(packTiles(packing, Math.ceil(k / STEPS_A_PART)));
   if (sum) steps.push(sumTiles(sum, wantedTiles(parts * m * n)));
   return { constants: [], scratchBytes: offset + (sum ? parts * m * partRow : 0), steps, flops };
-}
-
-/** Where what sums start from lies. */
-function startOf({ accumulate, residual }: GemmTask): BufferPlace | undefined {
-  if (residual) return { buffer: 'input2', offset: 0 };
-  return accumulate ? { buffer: 'output', offset: 0 } : undefined;
 }
 
 function partsOfSum({ m, n, k }: GemmTask, flops: number): number {
@@ -133,12 +125,11 @@ function productTile(context: Context, { steps, part, group, panels, blocks }: S
   const c: Slot = sum
     ? { buffer: 'scratch', offset: sum.offset + part * task.m * cRow + cOffset }
     : { buffer: 'output', offset: cOffset };
-  const start = startOf(task);
   const slots = gemmSlots(target, spec, {
     a: { buffer: 'input0', offset: rowsBefore * layout.aRow + steps.first * layout.aStep },
     b,
     c,
-    start: start && sum === undefined ? { ...start, offset: start.offset + cOffset } : undefined,
+    holds: task.accumulate && sum === undefined,
     steps: steps.end - steps.first,
     panels: panels.end - panels.first,
     repeats: heights.map((height) => own.filter((block) => block === height).length),
