@@ -8,8 +8,13 @@ export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWe
     const { geometry, height, width } = node.attrs;
     const [images = 0] = shapeOf(node, context);
     const [outChannels = 0, inner = 0] = shapeOf(node, context, 1);
-    const input = [images, height, width, inner * geometry.groups];
-    return whole(node, (target) => planInputGrad(target, { input, outChannels, geometry }));
+    const task = { input: [images, height, width, inner * geometry.groups], outChannels, geometry };
+    return {
+      kind: 'whole',
+      sources: node.inputs,
+      plan: (target) => planInputGrad(target, task),
+      inputGrad: task,
+    };
   },
   conv2dWeightGrad: (node, context) => {
     const { geometry } = node.attrs;

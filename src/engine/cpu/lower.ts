@@ -9,11 +9,12 @@ import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { gatherSmall } from './gather.ts';
+import { joinGradients } from './join-gradients.ts';
 import { lowerNode } from './lower-rules.ts';
 import { type ChainLink, type ChainView, type Lowered, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
 import { updatesEarly } from './schedule.ts';
-import { type Body, convSources, convTask, type Group } from './task-group.ts';
+import { convSources, convTask, type Group } from './task-group.ts';
 import { termTypes } from './term-types.ts';
 import { planUpdates } from './updates.ts';
 
@@ -56,15 +57,26 @@ export function lower(
       groups.set(output, { body: how, links: [], nodes: [node], shape, output, others });
       return;
     }
+    const soleGroup = (value: ValueId): Group | undefined => {
+      const group = groups.get(storage(value));
+      const seen = valueAt(graph, value).shape;
+      return group && uses.get(group.output) === 1 && sameShape(group.shape, seen) ? group : undefined;
+    };
+    const [own] = how.views;
+    if (own === undefined) return;
+    const alone: Group = {
+      body: { kind: 'chain', source: own.source },
+      ...{ links: own.links, nodes: [node], shape, output, others },
+    };
+    const gradients = joinGradients(alone, how.views, soleGroup);
+    if (gradients) {
+      for (const group of gradients.joined) groups.delete(group.output);
+      for (const group of gradients.groups) groups.set(group.output, group);
+      return;
+    }
     const fits = (view: ChainView): Group | undefined => {
-      const group = groups.get(storage(view.source));
-      const seen = valueAt(graph, view.source).shape;
-      return group &&
-        uses.get(group.output) === 1 &&
-        sameShape(group.shape, seen) &&
-        accepts(group, view.links)
-        ? group
-        : undefined;
+      const group = soleGroup(view.source);
+      return group && accepts(group, view.links) ? group : undefined;
     };
     const view =
       how.views.findLast((each) => fits(each)?.body.kind === 'convolution') ?? how.views.findLast(fits);
@@ -75,10 +87,7 @@ export function lower(
       groups.set(output, { ...before, links, nodes: [...before.nodes, node], output });
       return;
     }
-    const [own] = how.views;
-    if (own === undefined) return;
-    const body: Body = { kind: 'chain', source: own.source };
-    groups.set(output, { body, links: own.links, nodes: [node], shape, output, others });
+    groups.set(output, alone);
   });
   const all = [...groups.values()];
   const types =

@@ -3,6 +3,7 @@ import { EngineError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import type { InputGradTask } from '../../kernel/conv-gradients.ts';
 import type { ElementwiseLink } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { Shape, Tensor } from '../../tensor/tensor.ts';
@@ -53,6 +54,8 @@ export type Lowered =
       readonly plan: (target: VectorTarget) => TaskPlan;
       /** For each output, which sources it may overwrite, where that is not what the op table says. */
       readonly inPlace?: readonly (readonly number[])[];
+      /** What it computes, where that may be joined with others of its kind: see join-gradients.ts. */
+      readonly inputGrad?: InputGradTask;
     };
 
 /** The values that a link reads beside the chain's own. */
