@@ -91,7 +91,12 @@ def main():
     )
     batch, size = spec["batch"], spec["size"]
     index = torch.arange(batch * size * size * 3, dtype=torch.float64)
-    images = torch.sin(index * 0.7).add(torch.cos(index * 0.013)).float().reshape(batch, size, size, 3).permute(0, 3, 1, 2)
+    noise = torch.sin(index * 12.9898) * 43758.5453
+    whole = lambda every: torch.div(index, every, rounding_mode="floor")
+    c, x, y, n = index % 3, whole(3) % size, whole(3 * size) % size, whole(3 * size * size)
+    wave = torch.sin((x * (n % 7 - 3) + y * (n % 5 - 2)) * 0.06 * (c + 1) + n)
+    images = wave + ((n * 7 + c * 5) % 11) / 5 - 1 + 0.5 * (noise - torch.floor(noise))
+    images = images.float().reshape(batch, size, size, 3).permute(0, 3, 1, 2)
     if spec.get("channelsLast"):
         net, images = net.to(memory_format=torch.channels_last), images.contiguous(memory_format=torch.channels_last)
     else:
