@@ -6,7 +6,8 @@ const TERMS = 8;
 
 /** x ← log(1 + x) for 0 ≤ x ≤ 1, to a few units in the last place also where x is small. */
 export function emitLog1p(a: VectorAssembler, x: Vec): void {
-  const [sum, square, term] = [a.newVec(), a.newVec(), a.newVec()];
+  const square = a.newVec();
+  let [sum, term] = [a.newVec(), a.newVec()];
   // t = x/(2 + x)
   a.constant(term, 2);
   a.binary('add', term, term, x);
@@ -15,8 +16,8 @@ export function emitLog1p(a: VectorAssembler, x: Vec): void {
   a.constant(sum, 2 / (2 * TERMS - 1));
   for (let k = TERMS - 2; k >= 0; k--) {
     a.constant(term, 2 / (2 * k + 1));
-    a.binary('multiply', sum, sum, square);
-    a.binary('add', sum, sum, term);
+    a.fma(term, sum, square);
+    [sum, term] = [term, sum];
   }
   a.binary('multiply', x, x, sum);
   a.freeVec(sum, square, term);
