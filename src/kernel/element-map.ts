@@ -7,8 +7,7 @@ import {
   type VectorTarget,
 } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
-import { outputName } from './norm-tiles.ts';
-import type { BufferName, KernelSpec, TaskPlan, Tile } from './plan.ts';
+import { type BufferName, type KernelSpec, outputName, type TaskPlan, type Tile } from './plan.ts';
 import { type Part, partsOf } from './vector-span.ts';
 
 export interface ElementMap {

@@ -13,7 +13,7 @@ import {
 } from '../assembler/vector-assembler.ts';
 import { channelRow, channelSpans, type Rows, rowShares } from './norm-tiles.ts';
 import type { BufferName, KernelSpec, Tile } from './plan.ts';
-import { overRow, partAt } from './vector-span.ts';
+import { evenUnroll, overRow, partAt } from './vector-span.ts';
 
 /** In scratch memory, for every share of rows: means less the first row, then sums of squared deviations. */
 export function momentsBytes(rows: Rows): number {
@@ -52,7 +52,7 @@ function momentKernel(target: VectorTarget, rows: number, span: number, channels
       const [x, out, origin] = [a.slot(1), a.slot(2), a.slot(3)];
       const firstRows = Math.min(rows, FIRST_ROWS);
       // Three registers a vector: the mean of the first rows, Σ and Σ² of what differs from it.
-      const unroll = target.vectorRegisters >= 32 ? 8 : 4;
+      const unroll = evenUnroll(span, a.lanes, Math.floor((target.vectorRegisters - 4) / 3));
       overRow(a, span, unroll, [x, out, origin], (parts) => {
         const sums = parts.map((part) => ({ part, first: a.newVec(), sum: a.newVec(), squares: a.newVec() }));
         const value = a.newVec();

@@ -21,14 +21,13 @@ import { emitDz, emitSumOfShares, type SumsTask, sumsBytes, sumsTiles } from './
 import {
   branchGroups,
   channelRow,
-  outputName,
   passShares,
   type Rows,
   rowsOf,
   type Share,
   vectorShares,
 } from './norm-tiles.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile } from './plan.ts';
+import { type KernelSpec, outputName, type Slot, type TaskPlan, type Tile } from './plan.ts';
 import { overRow, partAt } from './vector-span.ts';
 
 export interface NormSumGradTask {

@@ -10,16 +10,8 @@ import type { OutputActivation } from '../graph/activations.ts';
 import type { Shape } from '../tensor/tensor.ts';
 import { emitActivation } from './activation.ts';
 import { emitMoments, momentsBytes, momentTiles } from './norm-moments.ts';
-import {
-  branchGroups,
-  channelRow,
-  outputName,
-  passShares,
-  type Rows,
-  rowsOf,
-  vectorShares,
-} from './norm-tiles.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile } from './plan.ts';
+import { branchGroups, channelRow, passShares, type Rows, rowsOf, vectorShares } from './norm-tiles.ts';
+import { type KernelSpec, outputName, type Slot, type TaskPlan, type Tile } from './plan.ts';
 import { overRow, partAt } from './vector-span.ts';
 
 export interface NormSumTask {

@@ -5,7 +5,6 @@
 
 import { elementCount, type Shape } from '../tensor/tensor.ts';
 import { paddedChannels } from './affine-vectors.ts';
-import type { BufferName } from './plan.ts';
 import { shares } from './vector-span.ts';
 
 /** Rows of one partial sum: few enough that adding them up one after the other costs no accuracy. */
@@ -63,10 +62,6 @@ export function vectorShares(channels: number, lanes: number): readonly Share[] 
 /** Bytes of one number per channel, in whole vectors. */
 export function channelRow(channels: number): number {
   return paddedChannels(channels) * 4;
-}
-
-export function outputName(index: number): BufferName {
-  return index === 0 ? 'output' : `output${index}`;
 }
 
 /** Equal groups of branches, none larger than `most`. */

@@ -15,6 +15,10 @@ export interface KernelSpec {
 /** `inputN`, `output` and `output1`, `output2`, … are the task's tensors, `constantN` its packed constants, `scratch` private memory. */
 export type BufferName = 'output' | `output${number}` | 'scratch' | `input${number}` | `constant${number}`;
 
+export function outputName(index: number): BufferName {
+  return index === 0 ? 'output' : `output${index}`;
+}
+
 /** One 8-byte slot of a tile record: an address within a buffer, or an integer. */
 export type Slot = { readonly buffer: BufferName; readonly offset: number } | number;
 

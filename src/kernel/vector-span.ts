@@ -47,7 +47,7 @@ export function overRow(
   if (groups > 0) move(-groups * group);
 }
 
-/** The most vectors a turn of `overRow` may hold without leaving a last turn much narrower than the others. */
+/** How many vectors, 8 at most, each turn of `overRow` takes so that the last is not much narrower than the others. */
 export function evenUnroll(count: number, lanes: number, most: number): number {
   const vectors = Math.ceil(count / lanes);
   return Math.ceil(vectors / Math.ceil(vectors / Math.min(most, 8)));
