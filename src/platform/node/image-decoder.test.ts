@@ -11,6 +11,7 @@ import { applyTransform } from '../../image/apply-transform.ts';
 import type { ImageDecoder } from '../../image/codec.ts';
 import { evalTransforms } from '../../image/eval-transform.ts';
 import type { Image } from '../../image/image.ts';
+import { resizeImage } from '../../image/resize.ts';
 import { createRandom } from '../../tensor/random.ts';
 import { createBrowserDecoder } from '../browser/image-decoder.ts';
 import { createNodeDecoder } from './image-decoder.ts';
@@ -230,3 +231,30 @@ for (const decoder of decoders) {
     assert.ok(stated > 150 && refused > 40, `${stated} with the stated pixels, ${refused} refused`);
   });
 }
+
+test('a short side that is asked for: large pictures come close to the exact resize, small ones stay exact', {
+  skip: withoutSharp,
+}, async () => {
+  const { default: sharp } = await import('sharp');
+  const noise = seededImage(12, 9, 3);
+  const smooth = sharp(noise.data, { raw: { width: 12, height: 9, channels: 3 } }).resize(400, 300);
+  const jpeg = await smooth.clone().withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer();
+  const png = await smooth.png().toBuffer();
+  for (const decoder of decoders)
+    for (const [bytes, width, height] of [
+      [jpeg, 60, 80],
+      [png, 80, 60],
+    ] as const) {
+      const whole = await decoder.decode(bytes);
+      const exact = resizeImage(whole, width, height, 'bilinear');
+      const small = await decoder.decode(bytes, { shortSide: 60 });
+      assert.deepEqual([small.width, small.height], [width, height]);
+      let apart = 0;
+      for (const [i, value] of small.data.entries()) apart += Math.abs(value - (exact.data[i] ?? 0));
+      assert.ok(apart / small.data.length < 4, `${decoder.name}: ${apart / small.data.length}`);
+      assert.deepEqual(await decoder.decode(bytes, { shortSide: 300 }), whole);
+    }
+  const ink = Buffer.from(pillow.jpeg.cmyk?.base64 ?? '', 'base64');
+  const { width, height } = await installed.decode(ink, { shortSide: 5 });
+  assert.equal(Math.min(width, height), 5);
+});
