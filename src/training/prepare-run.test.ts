@@ -10,6 +10,7 @@ const plan: RunPlan = {
   labels: ['cat', 'dog', 'eel'],
   data: { name: 'pets', train: 900, validation: 100, holdOut: null },
 };
+const narrow = { widths: [0.125, 0.0625, 0.03125, 0.015625], branches: 1 };
 const from: CheckpointNet = {
   container: 'safetensors',
   family: 'mobileone',
@@ -28,7 +29,18 @@ test('fresh: S0 and the small recipe, at the size the pictures have', () => {
   assert.deepEqual(config.transform.crop, { width: 64, height: 64 });
   assert.equal(newHead, true);
   assert.deepEqual(checkRunConfig(JSON.parse(JSON.stringify(config)), 'config'), config);
-  assert.equal(prepareRun({ ...plan, shortSide: 900 }).config.recipe.evaluation.size, 128);
+  assert.equal(prepareRun({ ...plan, model: narrow, shortSide: 900 }).config.recipe.evaluation.size, 128);
+  const epochs = (train: number) =>
+    prepareRun({ ...plan, model: narrow, data: { ...plan.data, train } }).config.recipe;
+  assert.deepEqual(
+    [20, 200, 2000, 50_000].map(epochs).map((recipe) => [recipe.epochs, recipe.batch]),
+    [
+      [200, 4],
+      [200, 16],
+      [60, 32],
+      [30, 32],
+    ],
+  );
   const big = prepareRun({ ...plan, variant: 's2', data: { ...plan.data, train: 1_281_167 } });
   assert.equal(big.config.recipe.name, 'mmpretrain');
   assert.equal(big.config.recipe.phases.length, 3);
@@ -37,6 +49,7 @@ test('fresh: S0 and the small recipe, at the size the pictures have', () => {
 test('what is asked for goes over the recipe, overrides last', () => {
   const { recipe } = prepareRun({
     ...plan,
+    model: narrow,
     epochs: 10,
     batch: 8,
     size: 96,
@@ -51,7 +64,7 @@ test('what is asked for goes over the recipe, overrides last', () => {
       [5, 96],
     ],
   );
-  assert.throws(() => prepareRun({ ...plan, freeze: 'tail' }), UsageError);
+  assert.throws(() => prepareRun({ ...plan, model: narrow, freeze: 'tail' }), UsageError);
 });
 
 test('from weights: their net and normalization; a new head unless the classes are the same', () => {

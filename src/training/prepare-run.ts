@@ -16,7 +16,10 @@ import { namedRecipe } from './recipes.ts';
 import type { RunConfig } from './run-config.ts';
 
 export interface RecipeChoice {
-  /** Default by what there is to learn from: `fine-tune` from weights, `small` below 100 000 pictures, else `mmpretrain`. */
+  /**
+   * Default by what there is to learn from: `fine-tune` from weights, `small` below 100 000 pictures, else
+   * `mmpretrain`; the first two with epochs and batch to suit the number of pictures.
+   */
   readonly recipe?: string;
   readonly epochs?: number;
   readonly batch?: number;
@@ -119,7 +122,8 @@ function modelOf({ from, variant, model, labels }: RunPlan): MobileOneConfig {
 function chooseRecipe(plan: RunPlan, variant: string): Recipe {
   const count = plan.data.train;
   const fallback = plan.from ? 'fine-tune' : count < bigSet ? 'small' : 'mmpretrain';
-  let recipe = namedRecipe(plan.recipe ?? fallback, variant);
+  const named = namedRecipe(plan.recipe ?? fallback, variant);
+  let recipe = plan.recipe === undefined ? fitted(named, count) : named;
   if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);
   const size = plan.size ?? sizeFor(recipe, plan.shortSide);
   if (size !== recipe.evaluation.size) recipe = withSize(recipe, size);
@@ -131,6 +135,23 @@ function chooseRecipe(plan: RunPlan, variant: string): Recipe {
     ...(freeze === undefined ? {} : { freeze }),
   };
   return withOverrides(checkRecipe(changed), plan.set ?? []);
+}
+
+/** Pictures to see in all, of sets that these recipes were not made for, and between how many epochs that may be. */
+const budgets: Readonly<
+  Record<string, { readonly pictures: number; readonly least: number; readonly most: number }>
+> = {
+  small: { pictures: 120_000, least: 30, most: 200 },
+  'fine-tune': { pictures: 40_000, least: 10, most: 60 },
+};
+
+/** Few pictures are seen more often, and in smaller batches: an epoch needs some steps. */
+function fitted(recipe: Recipe, count: number): Recipe {
+  const budget = budgets[recipe.name];
+  if (budget === undefined) return recipe;
+  const epochs = Math.round(Math.min(budget.most, Math.max(budget.least, budget.pictures / count)));
+  const batch = Math.min(recipe.batch, Math.max(4, 2 ** Math.floor(Math.log2(count / 8))));
+  return { ...withEpochs(recipe, epochs), batch };
 }
 
 /** The recipe's, unless the pictures are smaller: then the multiple of 32 that they fill. */
