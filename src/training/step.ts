@@ -4,6 +4,7 @@ import { type CheckedGraph, type ValueId, valueAt } from '../graph/graph.ts';
 import type { Net } from '../graph/net.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { mergeBranches } from '../transform/merge-branches.ts';
+import { reparameterize } from '../transform/reparameterize.ts';
 import { trainNorms } from '../transform/train-norms.ts';
 import { isFrozen, layerOf } from './layer-names.ts';
 import { type Recipe, rateSchedule } from './recipe.ts';
@@ -24,20 +25,24 @@ export type StepRules = UpdateRules & Pick<Recipe, 'loss' | 'distill' | 'mergeBr
  */
 export interface TrainingStep {
   readonly graph: CheckedGraph;
-  /** The net's weights and what the step remembers, as they are before the first run. */
+  /** The net's weights (frozen layers in deploy form) and what the step remembers, before the first run. */
   readonly weights: Weights;
 }
 
 /**
  * @param net train form (or deploy form, whose convolutions then learn as they are), with one output `logits` [N,K]
+ *   and in its weights whatever a step before this one remembered
  * @throws GraphError when there is no such output
  */
 export function trainingStep(net: Net, rules: StepRules): TrainingStep {
-  const graph = trainingStepGraph(net.graph, rules);
-  return { graph, weights: initialState(graph, net.weights) };
+  const frozen = (node: string): boolean => isFrozen(rules.freeze, layerOf(node));
+  // What does not learn need not run branch by branch.
+  const fused = rules.freeze === 'none' ? net : reparameterize(net, { only: ({ name }) => frozen(name) });
+  const graph = trainingStepGraph(fused.graph, rules);
+  return { graph, weights: initialState(graph, new Map([...net.weights, ...fused.weights])) };
 }
 
-export function trainingStepGraph(net: CheckedGraph, rules: StepRules): CheckedGraph {
+function trainingStepGraph(net: CheckedGraph, rules: StepRules): CheckedGraph {
   const learning = trainNorms(net, { frozen: (name) => isFrozen(rules.freeze, layerOf(name)) });
   const { mergeBranches: merged } = rules;
   const graph = mergeBranches(learning, merged === 'paying' ? {} : { choose: merged });

@@ -103,6 +103,26 @@ test('stopped after every single step, also between a last step and its evaluati
   assert.deepEqual(done.progress, result.progress, 'a finished run has nothing left to do');
 });
 
+test('frozen layers run fused, stay as they were in every file, and runs go on', async () => {
+  const config = tinyConfig({ freeze: 'stage2', epochs: 2 });
+  const whole = memoryRunStore();
+  await train(begin({ config, store: whole }));
+  const store = memoryRunStore();
+  const stop = new AbortController();
+  await train(begin({ config, store, signal: stop.signal, onStep: () => stop.abort() }));
+  const result = await goOn(store);
+  await assertSameRun(store, whole);
+  const start = tinyWeights();
+  assert.deepEqual([...result.weights.keys()].sort(), [...start.keys()].sort());
+  for (const [name, tensor] of start)
+    if (/^stem|^stages\.[01]/.test(name)) assert.deepEqual(result.weights.get(name), tensor, name);
+    else if (name.endsWith('.weight')) assert.notDeepEqual(result.weights.get(name), tensor, name);
+  const read = async (name: string) =>
+    readNet(memorySource((await store.read(name)) ?? new Uint8Array(), name));
+  assert.equal((await read('best.safetensors')).form, 'train');
+  assert.equal((await read('model.safetensors')).form, 'deploy');
+});
+
 test('checkpoints in the middle of an epoch do not change the numbers', async () => {
   const store = memoryRunStore();
   await train(begin({ store, checkpointSeconds: 0 }));

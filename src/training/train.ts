@@ -20,10 +20,10 @@ import {
 } from './run-progress.ts';
 import type { RunStore } from './run-store.ts';
 import { phaseAt } from './schedules.ts';
-import { ratesAt, trainingStepGraph } from './step.ts';
+import { ratesAt, trainingStep } from './step.ts';
 import { type CompiledTeacher, compileTeacher, type Teacher } from './teacher.ts';
 import type { TrainingData } from './training-data.ts';
-import { evaluationWeights, initialState } from './update-step.ts';
+import { evaluationWeights } from './update-step.ts';
 
 export interface TrainOptions {
   readonly engine: Engine;
@@ -59,6 +59,7 @@ interface Run {
   readonly options: TrainOptions;
   readonly net: CheckedGraph;
   readonly steps: number;
+  /** The net's weights and, once there was a step, all it remembers. */
   state: Weights;
   progress: Progress;
   best: Weights | undefined;
@@ -146,14 +147,13 @@ async function trainPhase(run: Run): Promise<TrainResult['ended']> {
   const sizeNow = (): number => phaseAt(recipe.phases, epochOf(run)).size;
   const size = sizeNow();
   const net = buildMobileOne(config.model, { form: config.form, batch, height: size, width: size });
-  const graph = trainingStepGraph(net, recipe);
-  const begin = initialState(graph, run.state);
+  const step = trainingStep({ graph: net, weights: run.state }, recipe);
   const precision = { precision: recipe.precision };
-  const session = await engine.compile(graph, begin, { ...options.compile, ...precision });
+  const session = await engine.compile(step.graph, step.weights, { ...options.compile, ...precision });
   let teacher: CompiledTeacher | undefined;
   try {
     teacher = recipe.distill ? await compileTeacher(options, { batch, size }) : undefined;
-    const compiled = { session, teacher, batch, begin };
+    const compiled = { session, teacher, batch };
     while (epochOf(run) < recipe.epochs && sizeNow() === size)
       if ((await trainEpoch(run, compiled)) === 'stopped') return 'stopped';
     return 'done';
@@ -163,16 +163,15 @@ async function trainPhase(run: Run): Promise<TrainResult['ended']> {
   }
 }
 
-interface Compiled extends Pick<EpochContext, 'session' | 'teacher' | 'batch'> {
-  /** The state the session was compiled with; what it does not update stays. */
-  readonly begin: Weights;
-}
+type Compiled = Pick<EpochContext, 'session' | 'teacher' | 'batch'>;
 
 async function trainEpoch(run: Run, compiled: Compiled): Promise<TrainResult['ended']> {
   const { options, steps } = run;
-  const { session, begin } = compiled;
+  const keep = (): void => {
+    run.state = new Map([...run.state, ...compiled.session.state()]);
+  };
   const save = async (): Promise<void> => {
-    run.state = new Map([...begin, ...session.state()]);
+    keep();
     await writeLast(run);
   };
   const over = await runSteps({
@@ -186,7 +185,7 @@ async function trainEpoch(run: Run, compiled: Compiled): Promise<TrainResult['en
     save,
   });
   if (over) {
-    run.state = new Map([...begin, ...session.state()]);
+    keep();
     if (await endEpoch(run)) return 'done';
   }
   await save();

@@ -15,16 +15,23 @@ import {
 import { allowsIdentity, type LinearMap, sumMaps, widestGeometry } from './linear-map.ts';
 import { type Replacement, replaceNodes } from './replace.ts';
 
+export interface ReparameterizeOptions {
+  /** Which nodes' blocks to fuse: asked of every `sum`, and of the last batch norm of a lone chain. Default all. */
+  readonly only?: (node: Node) => boolean;
+}
+
 /**
  * Train form → deploy form: every `sum` whose operands are linear maps of one value (convolutions, batch norms,
  * the value itself) becomes one convolution with bias, and batch norms after a remaining convolution are folded
  * into it. Pure; sums in f64, stored in the weights' own precision. Graphs without blocks come back as they are.
  * @throws GraphError when a block's branches cannot be one convolution (other strides, off-centre padding)
  */
-export function reparameterize(net: Net): Net {
+export function reparameterize(net: Net, options: ReparameterizeOptions = {}): Net {
+  const { only = () => true } = options;
   const wiring = wiringOf(net.graph);
   const replacements = new Map<Node, Replacement>();
   for (const node of net.graph.nodes) {
+    if (!only(node)) continue;
     const branches = node.kind === 'sum' ? blockBranches(net, wiring, node) : loneBranch(net, wiring, node);
     if (branches === undefined) continue;
     const name = node.kind === 'sum' ? node.name.replace(/\.sum$/, '') : loneName(branches[0]);

@@ -196,7 +196,10 @@ function trainShown(
 
 function startFacts({ config, store, origin }: StartedRun): readonly Fact[] {
   const { model, recipe, labels, data } = config;
-  const phases = recipe.phases.map(({ epoch, size }) => `${size} px from epoch ${epoch + 1}`).join(', ');
+  const phases = recipe.phases
+    .filter(({ size }, i, all) => size !== all[i - 1]?.size)
+    .map(({ epoch, size }) => `${size} px from epoch ${epoch + 1}`)
+    .join(', ');
   return [
     ['run', printable(store.name)],
     ['net', `${model.name}, k = ${model.branches}, ${labels.length} classes; ${origin}`],
