@@ -24,6 +24,7 @@ export const branchCases: readonly Branches[] = [
   { from: 17, to: 33, kernel: 1, branches: 4, size: [9, 8], batch: 2 },
   { from: 33, to: 33, kernel: 1, branches: 3, skip: true, size: [8, 9] },
   { from: 48, to: 20, kernel: 1, branches: 5, size: [12, 11], batch: 2 },
+  { from: 130, to: 130, kernel: 1, branches: 2, skip: true, size: [3, 4], batch: 2 },
   { from: 12, to: 10, kernel: 1, stride: 2, branches: 2, size: [9, 10] },
   { from: 1, to: 1, groups: 1, kernel: 3, branches: 1, scale: true, skip: true },
   { from: 4, to: 4, groups: 4, kernel: 3, branches: 2, scale: true, skip: true, batch: 2 },

@@ -26,6 +26,7 @@ import {
   walkRows,
 } from './merge-rows.ts';
 import { branchCount, type MergeTask, rowsPerGroup } from './merge-task.ts';
+import { mirrorTiles, upperProduct } from './symmetric-product.ts';
 
 const SLOT = {
   count: 1,
@@ -92,11 +93,18 @@ export function planDenseMergeGrad(target: VectorTarget, task: MergeTask): TaskP
     spread,
     tilesOf(scalarKernel(task)),
     ...products(target, task, places, scratch),
-    tilesOf(rowKernel(task)),
+    [...tilesOf(rowKernel(task)), ...mirrored(task)],
     gathered,
   ].filter((tiles) => tiles.length > 0);
   const flops = 4 * points.length * outChannels * length * length;
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops };
+}
+
+/** Off the diagonal, which is the skip's. */
+function mirrored({ groups, length }: MergeTask): TileStep {
+  return Array.from({ length: groups }, (_, group) =>
+    mirrorTiles(length, { buffer: 'output1', offset: group * length * length * 4 }),
+  ).flat();
 }
 
 /** dweight of a branch; its dgamma is the next output. */
@@ -133,9 +141,10 @@ function products(
     const byRows = each.map(({ scaled, drows }) =>
       steps(rowsGemm, scaled, moved(input(1), covariance), drows),
     );
+    const to: BranchRows = { buffer: 'output1', offset: covariance * 4 };
     const dcovariance = each.flatMap(({ scaled, rows }, branch) => {
-      const sizes = { ...plain, m: length, n: length, k: perGroup, transposeA: true, accumulate: branch > 0 };
-      return steps(sizes, scaled, rows, { buffer: 'output1', offset: covariance * 4 });
+      const sizes = { length, steps: perGroup, accumulate: branch > 0, aRow: length, bRow: length };
+      return upperProduct(target, { ...sizes, a: scaled, b: rows, to }, scratch);
     });
     const dmoment = each.flatMap(({ dmean, rows }, branch) => {
       const sizes = { ...plain, m: 1, n: length, k: perGroup, accumulate: branch > 0 };

@@ -3,14 +3,14 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { planGemm } from '../gemm.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { type Span, spans } from '../split-work.ts';
 import { overRow, partAt } from '../vector-span.ts';
-import { partSteps, type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
+import { type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';
 import { pilotTableTile, pilotTile } from './pilot.ts';
+import { mirrorTiles, upperProduct } from './symmetric-product.ts';
 import { turnTile } from './turn.ts';
 
 /** Numbers of patches that exist at a time: they should stay in a cache. */
@@ -62,7 +62,7 @@ export function planDenseMoments(target: VectorTarget, patches: PatchLayout): Ta
       [pilotTile(patches, means)],
       [pilotTableTile(patches, means, places.pilot)],
       ...added,
-      [meanTile(patches, places, sumRows)],
+      [meanTile(patches, places, sumRows), ...mirrored(patches, places)],
       covarianceTiles(patches, places),
       ...(taps === 1 ? [] : [orderTiles(patches, places)]),
     ],
@@ -96,22 +96,20 @@ function products(
   scratch: ScratchLayout,
 ): readonly TileStep[] {
   const row = groups * length;
-  const plan = planGemm(target, {
-    m: length,
-    n: length,
-    k: positions,
-    transposeA: true,
-    transposeB: false,
-    accumulate,
-    leading: { a: row, b: row },
-  });
   return sideBySide(
     Array.from({ length: groups }, (_, group) => {
       const patches = scratchAt(rows + group * length * 4);
-      const output = scratchAt(products + group * length * length * 4);
-      return partSteps(plan, { input0: patches, input1: patches, output }, scratch);
+      const to = scratchAt(products + group * length * length * 4);
+      const sizes = { length, steps: positions, accumulate, aRow: row, bRow: row };
+      return upperProduct(target, { ...sizes, a: patches, b: patches, to }, scratch);
     }),
   );
+}
+
+function mirrored({ groups, length }: PatchLayout, { products }: Places): TileStep {
+  return Array.from({ length: groups }, (_, group) =>
+    mirrorTiles(length, scratchAt(products + group * length * length * 4)),
+  ).flat();
 }
 
 /** missed = Σ rows / positions; mean = pilot + missed */

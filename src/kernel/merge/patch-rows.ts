@@ -138,25 +138,47 @@ function emitZeros(a: VectorAssembler, to: Int, count: number): void {
   a.freeVec(zero);
 }
 
+/** Numbers that lie next to each other in a row of patches, and in x too or all in the padding. */
+interface Run {
+  /** Bytes from x; none in the padding. */
+  readonly from: number | undefined;
+  /** Bytes within the row. */
+  readonly to: number;
+  readonly count: number;
+}
+
+/** One group's. */
+function runsOf(layout: PatchLayout, lines: Lines, column: number): readonly Run[] {
+  const { width, channels, groups, inner, taps, horizontal, geometry } = layout;
+  const inside = tapsInside(horizontal, column);
+  const hidden = Math.max(0, -windowStart(horizontal, column));
+  const runs: Run[] = [];
+  for (let t = 0; t < taps; t++) {
+    const [i, j] = [Math.floor(t / geometry.kernel[1]), t % geometry.kernel[1]];
+    const reads = i >= lines.taps.first && i < lines.taps.end && j >= inside.first && j < inside.end;
+    const row = i * geometry.dilation[0] - lines.hidden;
+    const from = reads ? (row * width + j * geometry.dilation[1] - hidden) * channels * 4 : undefined;
+    const last = runs.at(-1);
+    const next = last?.from === undefined ? undefined : last.from + last.count * 4;
+    if (last && groups === 1 && next === from) runs[runs.length - 1] = { ...last, count: last.count + inner };
+    else runs.push({ from, to: t * inner * 4, count: inner });
+  }
+  return runs;
+}
+
 /** One row; `rows` moves on to the next, all other pointers end where they began. */
 function emitPatch(
   a: VectorAssembler,
   layout: PatchLayout,
   lines: Lines,
   column: number,
-  { x, rows, sums, pilot }: Pointers,
+  pointers: Pointers,
 ): void {
-  const { width, channels, groups, inner, taps, length, horizontal, geometry } = layout;
-  const inside = tapsInside(horizontal, column);
-  const before = Math.max(0, -windowStart(horizontal, column)) * channels * 4;
+  const { x, rows, sums, pilot } = pointers;
+  const { channels, groups, inner, taps, length } = layout;
+  const runs = runsOf(layout, lines, column);
   a.loop(groups, () => {
-    for (let t = 0; t < taps; t++) {
-      const [i, j] = [Math.floor(t / geometry.kernel[1]), t % geometry.kernel[1]];
-      const reads = i >= lines.taps.first && i < lines.taps.end && j >= inside.first && j < inside.end;
-      const tap = (i * geometry.dilation[0] - lines.hidden) * width * channels * 4;
-      const from = reads ? tap + j * geometry.dilation[1] * channels * 4 - before : undefined;
-      emitTap(a, inner, { x, rows, sums, pilot }, from, t * inner * 4);
-    }
+    for (const run of runs) emitRun(a, run, pointers);
     a.addInt(x, inner * 4);
     for (const pointer of [rows, sums, pilot]) a.addInt(pointer, length * 4);
   });
@@ -164,26 +186,19 @@ function emitPatch(
   for (const pointer of [sums, pilot]) a.subtractInt(pointer, channels * taps * 4);
 }
 
-/** @param from bytes from x to the tap's channels; none where it lies in the padding */
-function emitTap(
-  a: VectorAssembler,
-  inner: number,
-  { x, rows, sums, pilot }: Pointers,
-  from: number | undefined,
-  offset: number,
-): void {
+function emitRun(a: VectorAssembler, { from, to, count }: Run, { x, rows, sums, pilot }: Pointers): void {
   const [value, sum] = [a.newVec(), a.newVec()];
-  overRow(a, inner, VECTORS, [x, rows, sums, pilot], (parts) => {
-    for (const part of parts) {
-      const to = offset + part.offset;
+  overRow(a, count, VECTORS, [x, rows, sums, pilot], (parts) => {
+    for (const { offset, lanes } of parts) {
+      const place = to + offset;
       if (from === undefined) a.zero(value);
-      else a.load(value, at(x, from + part.offset), part.lanes);
-      a.load(sum, at(pilot, to), part.lanes);
+      else a.load(value, at(x, from + offset), lanes);
+      a.load(sum, at(pilot, place), lanes);
       a.binary('subtract', value, value, sum);
-      a.store(at(rows, to), value, part.lanes);
-      a.load(sum, at(sums, to), part.lanes);
+      a.store(at(rows, place), value, lanes);
+      a.load(sum, at(sums, place), lanes);
       a.binary('add', sum, sum, value);
-      a.store(at(sums, to), sum, part.lanes);
+      a.store(at(sums, place), sum, lanes);
     }
   });
   a.freeVec(value, sum);

@@ -1,0 +1,76 @@
+/**
+ * A product that is known to be symmetric, [length, length]: each panel of columns is computed down to the diagonal,
+ * and what lies below it is copied.
+ */
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { planGemm } from '../gemm.ts';
+import type { Tile, TileStep } from '../plan.ts';
+import type { BufferPlace } from '../rename-buffers.ts';
+import { type Span, spans } from '../split-work.ts';
+import { partSteps, type ScratchLayout, sideBySide } from './compose.ts';
+import { turnTile } from './turn.ts';
+
+/** Columns of a panel, about: narrower ones save more of what lies below the diagonal, and cost more each. */
+const PANEL = 64;
+
+export interface SymmetricProduct {
+  readonly length: number;
+  /** Numbers that are summed. */
+  readonly steps: number;
+  readonly accumulate: boolean;
+  /** [steps, length] both, and numbers from one row to the next. */
+  readonly a: BufferPlace;
+  readonly aRow: number;
+  readonly b: BufferPlace;
+  readonly bRow: number;
+  /** [length, length] */
+  readonly to: BufferPlace;
+}
+
+function panels(length: number): readonly Span[] {
+  return spans(length, Math.max(1, Math.floor(length / PANEL)));
+}
+
+const later = ({ buffer, offset }: BufferPlace, numbers: number): BufferPlace => ({
+  buffer,
+  offset: offset + numbers * 4,
+});
+
+/** to = aᵀ·b, or to += aᵀ·b, on and above the diagonal. */
+export function upperProduct(
+  target: VectorTarget,
+  { length, steps, accumulate, a, aRow, b, bRow, to }: SymmetricProduct,
+  scratch: ScratchLayout,
+): readonly TileStep[] {
+  return sideBySide(
+    panels(length).map(({ first, end }) => {
+      const plan = planGemm(target, {
+        m: end,
+        n: end - first,
+        k: steps,
+        transposeA: true,
+        transposeB: false,
+        accumulate,
+        leading: { a: aRow, b: bRow, c: length },
+      });
+      return partSteps(plan, { input0: a, input1: later(b, first), output: later(to, first) }, scratch);
+    }),
+  );
+}
+
+/** What lies below the diagonal, from what lies above. */
+export function mirrorTiles(length: number, matrix: BufferPlace): readonly Tile[] {
+  const all = panels(length);
+  return all.flatMap((column, i) =>
+    all.slice(0, i).map((row) =>
+      turnTile({
+        rows: row.end - row.first,
+        columns: column.end - column.first,
+        from: later(matrix, row.first * length + column.first),
+        fromRow: length,
+        to: later(matrix, column.first * length + row.first),
+        toRow: length,
+      }),
+    ),
+  );
+}
