@@ -1,10 +1,13 @@
 /**
- * Moments of depthwise patches: channels in the lanes, products of all pairs of taps in registers, as many at a
- * time as fit. Parts of the batch are summed apart and added up in order.
+ * Moments of depthwise patches: channels in the lanes. A slab holds one vector of channels of a padded picture, less
+ * the pilot; sums of products of all pairs of taps stay in registers, as many at a time as fit, while windows walk
+ * over it. Parts of the batch are summed apart and added up in order.
  *
+ *     slab   [rows][columns][lanes]
  *     sums   for each part, for each vector of channels: Σ d_t of all taps, then Σ d_t·d_u, u ≥ t, d = x − pilot
  */
 import {
+  type Address,
   at,
   type Int,
   type Vec,
@@ -12,8 +15,8 @@ import {
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
 import type { KernelSpec, TaskPlan, Tile, TileStep } from '../plan.ts';
-import { type Reach, type ReachBlock, reachBlocks, reachName, windowReaches } from '../reach.ts';
 import { type Span, spans, wantedTiles } from '../split-work.ts';
+import { windowStart } from '../window-blocks.ts';
 import { scratchAt, scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, type LaneBlocks, laneBlocks } from './lane-blocks.ts';
 import type { PatchLayout } from './patch-layout.ts';
@@ -42,9 +45,9 @@ function registersOf(target: VectorTarget): number {
   return target.name === 'avx512' ? target.vectorRegisters : 15;
 }
 
-/** As few walks as registers allow: each holds some taps, the pilot, and one tap that goes by. */
+/** As few walks as registers allow: each holds some taps, and one tap goes by. */
 function passesOf(taps: number, registers: number): readonly Pass[] {
-  const most = registers - 4;
+  const most = registers - 3;
   const all = Array.from({ length: taps }, (_, tap): TapProducts[] =>
     Array.from({ length: Math.ceil((taps - tap) / most) }, (__, part) => ({
       tap,
@@ -54,7 +57,7 @@ function passesOf(taps: number, registers: number): readonly Pass[] {
   ).flat();
   const passes: TapProducts[][] = [];
   const used = (pass: Pass): number =>
-    pass.reduce((sum, { others, sums }) => sum + 1 + others.length + (sums ? 1 : 0), 2);
+    pass.reduce((sum, { others, sums }) => sum + 1 + others.length + (sums ? 1 : 0), 1);
   for (const each of all) {
     const last = passes.at(-1);
     if (last && used([...last, each]) <= registers) last.push(each);
@@ -63,11 +66,42 @@ function passesOf(taps: number, registers: number): readonly Pass[] {
   return passes;
 }
 
-const SLOT = { x: 1, pilot: 2, sums: 3, images: 4 } as const;
+const SLOT = { x: 1, pilot: 2, sums: 3, slab: 4, images: 5, top: 6, inside: 7, bottom: 8, rows: 9 } as const;
 
 /** Arithmetic is that of no matrix product: it takes longer by about this. */
 const SLOWNESS = 2;
 const MOST_VECTOR_PARTS = 4;
+/** A slab should stay in the second cache. */
+const SLAB_BYTES = 2 ** 17;
+
+/** Output rows of an image that are taken at once, and the rows of a slab that they read. */
+interface Strip {
+  readonly rows: number;
+  /** First row of the input that is read, and how many rows there are of the padding, the input, the padding. */
+  readonly from: number;
+  readonly top: number;
+  readonly inside: number;
+  readonly bottom: number;
+}
+
+function stripsOf(patches: PatchLayout, lanes: number): readonly Strip[] {
+  const { outHeight, height, geometry, vertical } = patches;
+  const reach = geometry.dilation[0] * (geometry.kernel[0] - 1) + 1;
+  const rowBytes = slabWidth(patches) * lanes * 4;
+  const most = Math.max(1, Math.floor((SLAB_BYTES / rowBytes - reach) / geometry.stride[0]) + 1);
+  return spans(outHeight, Math.ceil(outHeight / most)).map(({ first, end }) => {
+    const start = windowStart(vertical, first);
+    const stop = windowStart(vertical, end - 1) + reach;
+    const from = Math.min(height, Math.max(0, start));
+    const to = Math.max(from, Math.min(height, stop));
+    return { rows: end - first, from, top: from - start, inside: to - from, bottom: stop - to };
+  });
+}
+
+/** Columns of the padded picture that windows read. */
+function slabWidth({ outWidth, geometry }: PatchLayout): number {
+  return (outWidth - 1) * geometry.stride[1] + geometry.dilation[1] * (geometry.kernel[1] - 1) + 1;
+}
 
 export function planLoneMoments(target: VectorTarget, patches: PatchLayout): TaskPlan {
   const { images, channels, taps, positions } = patches;
@@ -78,11 +112,18 @@ export function planLoneMoments(target: VectorTarget, patches: PatchLayout): Tas
   const flops = 2 * positions * channels * sumRows(taps);
   const wanted = wantedTiles(flops * SLOWNESS);
   const ranges = spans(vectors, Math.min(MOST_VECTOR_PARTS, wanted));
-  const parts = spans(images, Math.ceil(wanted / ranges.length));
+  const strips = stripsOf(patches, lanes);
+  const parts = spans(images, Math.ceil(wanted / ranges.length / strips.length)).flatMap((part) =>
+    strips.map((strip) => ({ images: part, strip })),
+  );
   const sums = parts.map(() => laneBlocks(channels, lanes, sumRows(taps), scratch.take));
   const result = laneBlocks(channels, lanes, taps + taps * taps, scratch.take);
+  const slabNumbers = Math.max(...strips.map(({ top, inside, bottom }) => top + inside + bottom));
   const tiles = parts.flatMap((part, i) =>
-    ranges.map((range) => sumTile(target, patches, part, range, pilot, sums[i] ?? result)),
+    ranges.map((range): Tile => {
+      const slab = scratch.take(slabNumbers * slabWidth(patches) * lanes);
+      return sumTile(target, patches, { ...part, range, pilot, sums: sums[i] ?? result, slab });
+    }),
   );
   const [first = result] = sums;
   const finish = spans(vectors, wanted).map(
@@ -108,39 +149,41 @@ export function planLoneMoments(target: VectorTarget, patches: PatchLayout): Tas
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops };
 }
 
-/** Sizes are in bytes unless said otherwise. */
 interface SumSpec {
-  readonly taps: number;
-  readonly kernelWidth: number;
+  readonly patches: PatchLayout;
   readonly passes: readonly Pass[];
-  readonly rows: readonly ReachBlock[];
-  readonly columns: readonly ReachBlock[];
-  readonly pixel: number;
-  readonly inputRow: number;
-  readonly image: number;
+  /** Columns of the slab: of the padding, of the input, and all. */
+  readonly left: number;
+  readonly inside: number;
+  readonly width: number;
   /** Vectors of channels, and lanes of the last one. */
   readonly vectors: number;
   readonly lastLanes: number;
 }
 
+interface SumPart {
+  readonly images: Span;
+  readonly strip: Strip;
+  readonly range: Span;
+  readonly pilot: number;
+  readonly sums: LaneBlocks;
+  readonly slab: number;
+}
+
 function sumTile(
   target: VectorTarget,
-  { geometry, height, width, channels, taps, vertical, horizontal }: PatchLayout,
-  part: Span,
-  range: Span,
-  pilot: number,
-  sums: LaneBlocks,
+  patches: PatchLayout,
+  { images, strip, range, pilot, sums, slab }: SumPart,
 ): Tile {
-  const pixel = channels * 4;
+  const { geometry, height, width, channels, taps } = patches;
+  const columns = slabWidth(patches);
+  const left = geometry.padding[1];
   const spec: SumSpec = {
-    taps,
-    kernelWidth: geometry.kernel[1],
+    patches,
     passes: passesOf(taps, registersOf(target)),
-    rows: reachBlocks(windowReaches(vertical), 1),
-    columns: reachBlocks(windowReaches(horizontal), 1),
-    pixel,
-    inputRow: width * pixel,
-    image: height * width * pixel,
+    left,
+    inside: Math.min(width, columns - left),
+    width: columns,
     vectors: range.end - range.first,
     lastLanes: Math.min(target.lanes, channels - (range.end - 1) * target.lanes),
   };
@@ -148,45 +191,40 @@ function sumTile(
   return {
     kernel: sumKernel(spec),
     slots: [
-      { buffer: 'input0', offset: part.first * spec.image + channel },
+      { buffer: 'input0', offset: (images.first * height + strip.from) * width * channels * 4 + channel },
       scratchAt(pilot + channel),
       blockAt(sums, range.first),
-      part.end - part.first,
+      scratchAt(slab),
+      images.end - images.first,
+      strip.top * columns,
+      strip.inside,
+      strip.bottom * columns,
+      strip.rows,
     ],
   };
 }
 
 function sumKernel(spec: SumSpec): KernelSpec {
-  const { taps, kernelWidth, rows, columns, pixel, inputRow, image, vectors, lastLanes } = spec;
-  const blocks = [rows, columns].map((each) =>
-    each
-      .map(({ reaches, repeat, start, advance }) => `${reachName(reaches)}*${repeat}@${start}+${advance}`)
-      .join(','),
-  );
+  const { patches, left, inside, width, vectors, lastLanes } = spec;
+  const { geometry, channels, outWidth } = patches;
+  const { kernel, stride, dilation } = geometry;
+  const sizes = [patches.height, patches.width, channels, outWidth, ...kernel, ...stride, ...dilation].join();
   return {
-    name: `f32_lonemoments_t${taps}w${kernelWidth}v${vectors}.${lastLanes}_s${pixel},${inputRow},${image}_r${blocks[0]}_b${blocks[1]}`,
+    name: `f32_lonemoments_${sizes}_v${vectors}.${lastLanes}_w${left}+${inside}of${width}`,
     generate: (a) => emitSums(a, spec),
   };
 }
 
-interface Walk {
-  readonly x: Int;
-  readonly sums: Int;
-  readonly pilot: Vec;
-  readonly count: number;
-}
-
 function emitSums(a: VectorAssembler, spec: SumSpec): void {
+  const { taps, height, width, channels } = spec.patches;
   const [x, pilot, sums] = [a.slot(SLOT.x), a.slot(SLOT.pilot), a.slot(SLOT.sums)];
   const vecBytes = a.lanes * 4;
-  const blockBytes = sumRows(spec.taps) * vecBytes;
-  emitZeros(a, sums, spec.vectors * sumRows(spec.taps));
+  const blockBytes = sumRows(taps) * vecBytes;
+  emitZeros(a, sums, spec.vectors * sumRows(taps));
   const images = a.slot(SLOT.images);
   const ofVector = (count: number): void => {
-    const value = a.newVec();
-    a.load(value, at(pilot));
-    for (const pass of spec.passes) emitPass(a, spec, pass, { x, sums, pilot: value, count });
-    a.freeVec(value);
+    emitSlab(a, spec, x, pilot, count);
+    for (const pass of spec.passes) emitPass(a, spec, pass, sums);
     a.addInt(x, vecBytes);
     a.addInt(pilot, vecBytes);
     a.addInt(sums, blockBytes);
@@ -195,7 +233,7 @@ function emitSums(a: VectorAssembler, spec: SumSpec): void {
   a.loop(images, () => {
     a.loop(whole, () => ofVector(a.lanes));
     if (whole < spec.vectors) ofVector(spec.lastLanes);
-    a.addInt(x, spec.image - spec.vectors * vecBytes);
+    a.addInt(x, height * width * channels * 4 - spec.vectors * vecBytes);
     a.subtractInt(pilot, spec.vectors * vecBytes);
     a.subtractInt(sums, spec.vectors * blockBytes);
   });
@@ -213,79 +251,109 @@ function emitZeros(a: VectorAssembler, to: Int, vectors: number): void {
   a.freeVec(zero);
 }
 
-/** A sum in a register and the row of its block. */
-interface Sum {
-  readonly row: number;
-  readonly vec: Vec;
+const PIXELS_A_TURN = 4;
+
+/** One vector of channels of the padded picture, less the pilot: padding is 0, so it becomes −pilot. */
+function emitSlab(
+  a: VectorAssembler,
+  { patches, left, inside, width }: SumSpec,
+  x: Int,
+  pilot: Int,
+  count: number,
+): void {
+  const [mean, padding, value] = [a.newVec(), a.newVec(), a.newVec()];
+  const [from, to, rows] = [a.newInt(), a.slot(SLOT.slab), a.slot(SLOT.inside)];
+  const [vecBytes, pixel] = [a.lanes * 4, patches.channels * 4];
+  a.load(mean, at(pilot));
+  a.unary('negate', padding, mean);
+  a.moveInt(from, x);
+  const pad = (cells: number | Int): void =>
+    a.loop(cells, () => {
+      a.store(at(to), padding);
+      a.addInt(to, vecBytes);
+    });
+  const copy = (pixels: number): void => {
+    for (let i = 0; i < pixels; i++) {
+      a.load(value, at(from, i * pixel), count);
+      a.binary('subtract', value, value, mean);
+      a.store(at(to, i * vecBytes), value);
+    }
+    a.addInt(from, pixels * pixel);
+    a.addInt(to, pixels * vecBytes);
+  };
+  const padRows = (slot: number): void => {
+    const cells = a.slot(slot);
+    pad(cells);
+    a.freeInt(cells);
+  };
+  padRows(SLOT.top);
+  a.loop(rows, () => {
+    pad(left);
+    a.loop(Math.floor(inside / PIXELS_A_TURN), () => copy(PIXELS_A_TURN));
+    if (inside % PIXELS_A_TURN > 0) copy(inside % PIXELS_A_TURN);
+    pad(width - left - inside);
+    a.addInt(from, (patches.width - inside) * pixel);
+  });
+  padRows(SLOT.bottom);
+  a.freeVec(mean, padding, value);
+  a.freeInt(from, to, rows);
 }
 
-/** One walk over the positions of an image; pointers are afterwards where they were. */
-function emitPass(a: VectorAssembler, spec: SumSpec, pass: Pass, walk: Walk): void {
-  const { x } = walk;
-  const sums = new Map<number, Sum>();
-  const rows = pass.flatMap(({ tap, others, sums: own }) => [
-    ...(own ? [tap] : []),
-    ...others.map((other) => productRow(spec.taps, tap, other)),
-  ]);
-  for (const row of rows) {
-    const vec = a.newVec();
-    a.zero(vec);
-    sums.set(row, { row, vec });
+/** One walk over the positions of a slab. */
+function emitPass(a: VectorAssembler, spec: SumSpec, pass: Pass, to: Int): void {
+  const { taps, outWidth, geometry } = spec.patches;
+  const vecBytes = a.lanes * 4;
+  const sums = new Map<number, Vec>();
+  for (const { tap, others, sums: own } of pass) {
+    const rows = others.map((other) => productRow(taps, tap, other));
+    for (const row of own ? [tap, ...rows] : rows) {
+      const vec = a.newVec();
+      a.zero(vec);
+      sums.set(row, vec);
+    }
   }
-  let down = 0;
-  for (const row of spec.rows) {
-    a.addInt(x, (row.start - down) * spec.inputRow);
-    a.loop(row.repeat, () => {
-      let right = 0;
-      for (const column of spec.columns) {
-        a.addInt(x, (column.start - right) * spec.pixel);
-        a.loop(column.repeat, () => {
-          emitPosition(a, spec, pass, walk, sums, row.reaches[0] ?? [], column.reaches[0] ?? []);
-          a.addInt(x, column.advance * spec.pixel);
-        });
-        right = column.start + column.repeat * column.advance;
-      }
-      a.addInt(x, row.advance * spec.inputRow - right * spec.pixel);
+  const [slab, rows] = [a.slot(SLOT.slab), a.slot(SLOT.rows)];
+  a.loop(rows, () => {
+    a.loop(outWidth, () => {
+      emitPosition(a, spec, pass, slab, sums);
+      a.addInt(slab, geometry.stride[1] * vecBytes);
     });
-    down = row.start + row.repeat * row.advance;
-  }
-  a.subtractInt(x, down * spec.inputRow);
-  for (const { row, vec } of sums.values()) {
-    a.binary('add', vec, vec, at(walk.sums, row * a.lanes * 4));
-    a.store(at(walk.sums, row * a.lanes * 4), vec);
+    a.addInt(slab, (geometry.stride[0] * spec.width - outWidth * geometry.stride[1]) * vecBytes);
+  });
+  a.freeInt(slab, rows);
+  for (const [row, vec] of sums) {
+    a.binary('add', vec, vec, at(to, row * vecBytes));
+    a.store(at(to, row * vecBytes), vec);
     a.freeVec(vec);
   }
 }
 
 function emitPosition(
   a: VectorAssembler,
-  spec: SumSpec,
+  { patches: { taps, geometry }, width }: SumSpec,
   pass: Pass,
-  { x, pilot, count }: Walk,
-  sums: ReadonlyMap<number, Sum>,
-  vertical: readonly Reach[],
-  horizontal: readonly Reach[],
+  slab: Int,
+  sums: ReadonlyMap<number, Vec>,
 ): void {
-  const deviation = (tap: number): Vec => {
-    const i = vertical.find((reach) => reach.tap === Math.floor(tap / spec.kernelWidth));
-    const j = horizontal.find((reach) => reach.tap === tap % spec.kernelWidth);
+  const place = (tap: number): Address => {
+    const [i, j] = [Math.floor(tap / geometry.kernel[1]), tap % geometry.kernel[1]];
+    return at(slab, (i * geometry.dilation[0] * width + j * geometry.dilation[1]) * a.lanes * 4);
+  };
+  const load = (tap: number): Vec => {
     const value = a.newVec();
-    if (i && j) {
-      a.load(value, at(x, i.source * spec.inputRow + j.source * spec.pixel), count);
-      a.binary('subtract', value, value, pilot);
-    } else a.unary('negate', value, pilot);
+    a.load(value, place(tap));
     return value;
   };
-  const held = new Map(pass.map(({ tap }) => [tap, deviation(tap)]));
+  const held = new Map(pass.map(({ tap }) => [tap, load(tap)]));
   for (const { tap, sums: own } of pass) {
     const [value, sum] = [held.get(tap), sums.get(tap)];
-    if (own && value !== undefined && sum) a.binary('add', sum.vec, sum.vec, value);
+    if (own && value !== undefined && sum !== undefined) a.binary('add', sum, sum, value);
   }
   for (const other of new Set(pass.flatMap(({ others }) => others))) {
-    const value = held.get(other) ?? deviation(other);
+    const value = held.get(other) ?? load(other);
     for (const { tap, others } of pass) {
-      const [own, sum] = [held.get(tap), sums.get(productRow(spec.taps, tap, other))];
-      if (others.includes(other) && own !== undefined && sum) a.fma(sum.vec, own, value);
+      const [own, sum] = [held.get(tap), sums.get(productRow(taps, tap, other))];
+      if (others.includes(other) && own !== undefined && sum !== undefined) a.fma(sum, own, value);
     }
     if (!held.has(other)) a.freeVec(value);
   }
