@@ -49,12 +49,14 @@ export function fromHsv(hue: number, saturation: number, value: number): Colour 
   return [channel(5), channel(3), channel(1)];
 }
 
-export const randomColour = (random: Random, saturation: number): Colour =>
-  fromHsv(random.uniform(), saturation * (0.3 + 0.7 * random.uniform()), 0.25 + 0.7 * random.uniform());
-
-export function colourDistance(a: Colour, b: Colour): number {
-  return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+/** @param values least and greatest brightness */
+export function randomColour(random: Random, saturation: number, values: readonly [number, number]): Colour {
+  const value = mix(values[0], values[1], random.uniform());
+  return fromHsv(random.uniform(), saturation * (0.3 + 0.7 * random.uniform()), value);
 }
+
+/** How bright a colour is to the eye, 0–1 (ITU-R BT.601). */
+export const luma = ([red, green, blue]: Colour): number => 0.299 * red + 0.587 * green + 0.114 * blue;
 
 const share = (inside: boolean): number => (inside ? 1 : 0);
 

@@ -3,8 +3,8 @@ import { checkSize, type Image } from '../image/image.ts';
 import { createRandom, deriveSeed, type Random } from '../tensor/random.ts';
 import {
   type Colour,
-  colourDistance,
   hashAt,
+  luma,
   mix,
   mixColours,
   plain,
@@ -56,6 +56,10 @@ export interface SceneOptions {
   readonly label?: number;
   /** Least and greatest radius, as shares of the shorter side; default by the number of objects. */
   readonly radius?: readonly [least: number, most: number];
+  /** How far shapes are turned at most, either way, in radians; default π, all the way. */
+  readonly rotation?: number;
+  /** How much patterns show, 0–1; default 1. */
+  readonly texture?: number;
   /** At most so many bars across the picture; default 2. */
   readonly occluders?: number;
   /** Standard deviation of the noise, white being 1; default 0.03. */
@@ -80,13 +84,20 @@ interface Light {
   readonly shadow: number;
 }
 
+interface Surroundings {
+  readonly ground: readonly Colour[];
+  readonly light: Light;
+  /** How much patterns show. */
+  readonly texture: number;
+}
+
 /**
  * Draws shapes on textured ground, lit from one side, with bars in front and noise: the same picture for the same
  * options everywhere.
  * @throws ImageError for a size that is none, UsageError for counts, kinds or a label that cannot be
  */
 export function drawScene(options: SceneOptions): Scene {
-  const { width, height, seed, kinds = shapeKinds } = options;
+  const { width, height, seed, kinds = shapeKinds, texture = 1 } = options;
   checkSize(width, height, 'drawScene');
   checkScene(options);
   const random = createRandom(seed);
@@ -97,14 +108,20 @@ export function drawScene(options: SceneOptions): Scene {
     instances: new Uint8Array(width * height),
   };
   const light = randomLight(random);
-  const ground = [randomColour(random, 0.6), randomColour(random, 0.6)] as const;
+  const ground = [randomColour(random, 0.7, groundValues), randomColour(random, 0.7, groundValues)] as const;
   const side = Math.min(width, height);
   fill(
     canvas,
-    randomTexture(random, ...ground, side * (0.08 + 0.25 * random.uniform()), 0.5 * random.uniform()),
+    randomTexture(
+      random,
+      ...ground,
+      side * (0.08 + 0.25 * random.uniform()),
+      0.5 * texture * random.uniform(),
+    ),
   );
   const shapes = placeShapes(options, kinds, random);
-  for (const [i, shape] of shapes.entries()) paintShape(canvas, shape, i + 1, ground, light, random);
+  for (const [i, shape] of shapes.entries())
+    paintShape(canvas, shape, i + 1, { ground, light, texture }, random);
   const bars = random.integer((options.occluders ?? 2) + 1);
   for (let i = 0; i < bars; i++) paintBar(canvas, side, random);
   const image = develop(canvas, light, options.noise ?? 0.03, random.integer(2 ** 32));
@@ -165,7 +182,7 @@ function placeShapes(
       x: mix(margin, width - margin, random.uniform()),
       y: mix(margin, height - margin, random.uniform()),
       radius,
-      rotation: 2 * Math.PI * random.uniform(),
+      rotation: (options.rotation ?? Math.PI) * (2 * random.uniform() - 1),
     };
     const free = shapes.every((s) => Math.hypot(s.x - shape.x, s.y - shape.y) > 0.85 * (s.radius + radius));
     if (free) shapes.push(shape);
@@ -205,13 +222,18 @@ const black: Colour = [0, 0, 0];
 const white: Colour = [1, 1, 1];
 const shade = plain(black);
 
+/** Shapes are brighter than what they lie on, as toys on a cloth. */
+const groundValues = [0.12, 0.5] as const;
+const shapeValues = [0.65, 1] as const;
+const barValues = [0.2, 0.9] as const;
+
 /** A colour that stands out from the ground. */
 function contrasting(ground: readonly Colour[], random: Random): Colour {
-  let best: Colour = randomColour(random, 1);
-  const stands = (colour: Colour): number => Math.min(...ground.map((one) => colourDistance(one, colour)));
-  for (let tries = 0; tries < 8 && stands(best) < 0.45; tries++) {
-    const other = randomColour(random, 1);
-    if (stands(other) > stands(best)) best = other;
+  const darkest = Math.max(...ground.map(luma)) + 0.2;
+  let best = randomColour(random, 1, shapeValues);
+  for (let tries = 0; tries < 8 && luma(best) < darkest; tries++) {
+    const other = randomColour(random, 1, shapeValues);
+    if (luma(other) > luma(best)) best = other;
   }
   return best;
 }
@@ -220,14 +242,19 @@ function paintShape(
   canvas: Canvas,
   shape: PlacedShape,
   instance: number,
-  ground: readonly Colour[],
-  light: Light,
+  { ground, light, texture: contrast }: Surroundings,
   random: Random,
 ): void {
   const colour = contrasting(ground, random);
-  const second = mixColours(colour, random.uniform() < 0.5 ? white : black, 0.15 + 0.3 * random.uniform());
+  const second = mixColours(colour, random.uniform() < 0.5 ? white : black, 0.1 + 0.25 * random.uniform());
   const { radius } = shape;
-  const texture = randomTexture(random, colour, second, radius * (0.3 + 0.5 * random.uniform()), 0.8);
+  const texture = randomTexture(
+    random,
+    colour,
+    second,
+    radius * (0.3 + 0.5 * random.uniform()),
+    0.8 * contrast,
+  );
   const rim = random.uniform() < 0.4 ? Math.max(1, 0.08 * radius) : 0;
   const rimTexture = plain(mixColours(colour, random.uniform() < 0.5 ? white : black, 0.6));
   const distance = shapeDistance(shape);
@@ -265,7 +292,13 @@ function paintBar(canvas: Canvas, side: number, random: Random): void {
   const [nx, ny] = [Math.cos(angle), Math.sin(angle)];
   const middle = canvas.width * random.uniform() * nx + canvas.height * random.uniform() * ny;
   const half = side * (0.008 + 0.02 * random.uniform());
-  const texture = randomTexture(random, randomColour(random, 0.7), randomColour(random, 0.7), 8 * half, 0.5);
+  const texture = randomTexture(
+    random,
+    randomColour(random, 0.7, barValues),
+    randomColour(random, 0.7, barValues),
+    8 * half,
+    0.5,
+  );
   for (let y = 0, place = 0; y < canvas.height; y++) {
     for (let x = 0; x < canvas.width; x++, place++) {
       const covered = coverage(Math.abs((x + 0.5) * nx + (y + 0.5) * ny - middle) - half);
