@@ -99,13 +99,14 @@ export interface TrainingOpAttrs {
   /**
    * Branches conv → batch norm as one convolution, exactly as if each had measured its batch: mean, covariance (of
    * patches), (weight, gamma, beta) × n and, with `skip`, (gamma, beta) → weight [O,C/groups,kH,kW], bias [O], then
-   * (mean, variance) of each branch, the skip's last. A weight has the geometry's kernel, or is 1×1 and sits at its
-   * centre.
+   * (mean, variance) of each branch, the skip's last, then weight·covariance [O,P] of each weight. A weight has the
+   * geometry's kernel, or is 1×1 and sits at its centre.
    */
   mergeBranches: { readonly geometry: ConvGeometry; readonly eps: number; readonly skip: boolean };
   /**
-   * mean, covariance, (weight, gamma) × n and, with `skip`, gamma; then (mean, variance) of each branch; then dweight,
-   * dbias → dmean, dcovariance (symmetric), (dweight, dgamma) × n and, with `skip`, dgamma. Every dbeta is dbias.
+   * mean (of patches), (weight, gamma, weight·covariance) × n and, with `skip`, gamma; then (mean, variance) of each
+   * branch; then dweight, dbias → dmean, dcovariance (symmetric), (dweight, dgamma) × n and, with `skip`, dgamma.
+   * Every dbeta is dbias.
    */
   mergeBranchesGrad: { readonly geometry: ConvGeometry; readonly eps: number; readonly skip: boolean };
   /**

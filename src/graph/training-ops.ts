@@ -2,7 +2,7 @@ import { elementCount, formatShape, type Shape, sameShape } from '../tensor/tens
 import { type ConvGeometry, centreTap, formatGeometry, isUnitStride, windowOutputSize } from './geometry.ts';
 import { convShapes, equalShapes, keepShape, poolShapes, resizeShapes } from './net-ops.ts';
 import type { SsdLossAttrs, TrainingOpAttrs } from './op-attrs.ts';
-import { checkVector, fail, first, nhwc, type OpDefinition, plain, pointwise } from './op-definition.ts';
+import { fail, first, nhwc, type OpDefinition, plain, pointwise } from './op-definition.ts';
 
 type Shapes = readonly Shape[];
 
@@ -112,51 +112,62 @@ function patchMomentsGradShapes({ geometry }: { geometry: ConvGeometry }, inputs
   return [first(inputs)];
 }
 
-function checkMerge(attrs: TrainingOpAttrs['mergeBranches'], inputs: Shapes, weight: Shape, per: number) {
-  const { geometry, skip } = attrs;
-  const [mean, covariance] = momentShapes(geometry, (weight[1] ?? 0) * geometry.groups);
-  expect(inputs[0], mean, 'mean');
-  expect(inputs[1], covariance, 'covariance');
-  const point = [...weight.slice(0, 2), 1, 1];
-  for (const [own, ...vectors] of groupsOf(inputs, 2, per, skip ? per - 1 : 0)) {
-    if (!own || (!sameShape(own, weight) && !sameShape(own, point)))
-      fail(`weight must be ${formatShape(weight)} or ${formatShape(point)}, found ${formatShape(own ?? [])}`);
-    for (const vector of vectors) checkVector(vector, weight[0] ?? 0, 'gamma, beta');
-  }
+/** The full kernel's shape, whatever a branch's own. */
+function mergedWeight({ geometry }: { geometry: ConvGeometry }, weight: Shape | undefined): Shape {
+  return [weight?.[0] ?? 0, weight?.[1] ?? 0, ...geometry.kernel];
+}
+
+function checkMerge({ geometry, skip }: TrainingOpAttrs['mergeBranches'], weight: Shape): void {
   if (skip && (!isUnitStride(geometry) || (weight[1] ?? 0) * geometry.groups !== weight[0]))
     fail('a skip needs stride 1 and as many channels out as in');
   if (centreTap(geometry) === undefined)
     fail('branches need an odd kernel and padding = dilation·(kernel − 1)/2');
 }
 
-/** The full kernel's shape: at least one weight must have it. */
-function mergedWeight({ geometry }: { geometry: ConvGeometry }, weight: Shape | undefined): Shape {
-  return [weight?.[0] ?? 0, weight?.[1] ?? 0, ...geometry.kernel];
+function checkBranchWeight(own: Shape | undefined, weight: Shape): void {
+  const point = [...weight.slice(0, 2), 1, 1];
+  if (!own || (!sameShape(own, weight) && !sameShape(own, point)))
+    fail(`weight must be ${formatShape(weight)} or ${formatShape(point)}, found ${formatShape(own ?? [])}`);
 }
 
 function mergeShapes(attrs: TrainingOpAttrs['mergeBranches'], inputs: Shapes): Shapes {
   const weight = mergedWeight(attrs, inputs[2]);
-  checkMerge(attrs, inputs, weight, 3);
+  checkMerge(attrs, weight);
   const vector = [weight[0] ?? 0];
-  const branches = (inputs.length - 2 - (attrs.skip ? 2 : 0)) / 3 + (attrs.skip ? 1 : 0);
-  return [weight, vector, ...Array.from({ length: 2 * branches }, () => vector)];
+  const [mean, covariance] = momentShapes(attrs.geometry, (weight[1] ?? 0) * attrs.geometry.groups);
+  expect(inputs[0], mean, 'mean');
+  expect(inputs[1], covariance, 'covariance');
+  const branches = groupsOf(inputs, 2, 3, attrs.skip ? 2 : 0);
+  for (const [own, ...vectors] of branches) {
+    checkBranchWeight(own, weight);
+    for (const each of vectors) expect(each, vector, 'gamma and beta');
+  }
+  if (attrs.skip) for (const each of inputs.slice(-2)) expect(each, vector, 'gamma and beta of the skip');
+  const statistics = Array.from({ length: 2 * (branches.length + (attrs.skip ? 1 : 0)) }, () => vector);
+  return [weight, vector, ...statistics, ...branches.map(() => [vector[0] ?? 0, mean[1] ?? 0])];
 }
 
 function mergeGradShapes(attrs: TrainingOpAttrs['mergeBranchesGrad'], inputs: Shapes): Shapes {
   const skip = attrs.skip ? 1 : 0;
-  // mean, covariance, 2n + skip, 2(n + skip), dweight, dbias
-  const branches = (inputs.length - 4 - 3 * skip) / 4;
-  if (!Number.isInteger(branches) || branches < 1)
-    fail(`needs 4 + 4·n${attrs.skip ? ' + 3' : ''} inputs, n ≥ 1, found ${inputs.length}`);
-  const weight = mergedWeight(attrs, inputs[2]);
+  const count = (inputs.length - 3 - 3 * skip) / 5;
+  if (!Number.isInteger(count) || count < 1)
+    fail(`needs 3 + 5·n${attrs.skip ? ' + 3' : ''} inputs, n ≥ 1, found ${inputs.length}`);
+  const weight = mergedWeight(attrs, inputs[1]);
+  checkMerge(attrs, weight);
   const vector = [weight[0] ?? 0];
-  checkMerge(attrs, inputs.slice(0, 2 + 2 * branches + skip), weight, 2);
-  const rest = inputs.slice(2 + 2 * branches + skip);
-  for (const each of rest.slice(0, -2)) expect(each, vector, 'mean and variance');
-  expect(rest.at(-2), weight, 'dweight');
-  expect(rest.at(-1), vector, 'dbias');
-  const own = Array.from({ length: branches }, (_, i) => [inputs[2 + 2 * i] ?? [], vector]);
-  return [inputs[0] ?? [], inputs[1] ?? [], ...own.flat(), ...(attrs.skip ? [vector] : [])];
+  const [mean, covariance] = momentShapes(attrs.geometry, (weight[1] ?? 0) * attrs.geometry.groups);
+  expect(inputs[0], mean, 'mean');
+  const own = Array.from({ length: count }, (_, i) => inputs.slice(1 + 3 * i, 4 + 3 * i));
+  for (const [kernel, gamma, product] of own) {
+    checkBranchWeight(kernel, weight);
+    expect(gamma, vector, 'gamma');
+    expect(product, [vector[0] ?? 0, mean[1] ?? 0], 'weight·covariance');
+  }
+  for (const each of inputs.slice(1 + 3 * count, -2)) expect(each, vector, 'gamma, mean and variance');
+  expect(inputs.at(-2), weight, 'dweight');
+  expect(inputs.at(-1), vector, 'dbias');
+  const gradients = own.flatMap(([kernel]) => [kernel ?? [], vector]);
+  return [mean, covariance, ...gradients, ...(attrs.skip ? [vector] : [])];
 }
 
 function lossShapes(_: unknown, inputs: Shapes): Shapes {
@@ -338,7 +349,7 @@ export const trainingOps: { readonly [K in keyof TrainingOpAttrs]: OpDefinition<
   },
   mergeBranchesGrad: {
     ...plain,
-    inputs: ['mean', 'covariance', 'weight, gamma, mean, variance, dweight, dbias…'],
+    inputs: ['mean', 'weight, gamma, product, mean, variance, dweight, dbias…'],
     required: 8,
     shapes: mergeGradShapes,
     format: mergeFormat,

@@ -34,7 +34,7 @@ test('a block becomes moments, merged weights and one convolution; its statistic
     `graph block
   input x [2,5,6,4]
   block.moments [4,9], block.moments:1 [4,9,9] = patchMoments <k3x3 s1x1 p1,1,1,1 g4> (x)
-  block.merge [4,1,3,3], block.merge:1 [4], block.merge:2 [4], block.merge:3 [4], block.merge:4 [4], block.merge:5 [4], block.merge:6 [4], block.merge:7 [4], block.merge:8 [4], block.merge:9 [4] = mergeBranches <k3x3 s1x1 p1,1,1,1 g4 eps 0.00001 skip> (block.moments, block.moments:1, {block.0.weight [4,1,1,1]}, {block.bn1.gamma [4]}, {block.bn1.beta [4]}, {block.1.weight [4,1,3,3]}, {block.bn2.gamma [4]}, {block.bn2.beta [4]}, {block.2.weight [4,1,3,3]}, {block.bn3.gamma [4]}, {block.bn3.beta [4]}, {block.bn0.gamma [4]}, {block.bn0.beta [4]})
+  block.merge [4,1,3,3], block.merge:1 [4], block.merge:2 [4], block.merge:3 [4], block.merge:4 [4], block.merge:5 [4], block.merge:6 [4], block.merge:7 [4], block.merge:8 [4], block.merge:9 [4], block.merge:10 [4,9], block.merge:11 [4,9], block.merge:12 [4,9] = mergeBranches <k3x3 s1x1 p1,1,1,1 g4 eps 0.00001 skip> (block.moments, block.moments:1, {block.0.weight [4,1,1,1]}, {block.bn1.gamma [4]}, {block.bn1.beta [4]}, {block.1.weight [4,1,3,3]}, {block.bn2.gamma [4]}, {block.bn2.beta [4]}, {block.2.weight [4,1,3,3]}, {block.bn3.gamma [4]}, {block.bn3.beta [4]}, {block.bn0.gamma [4]}, {block.bn0.beta [4]})
   block.merged [2,5,6,4] = conv2d <k3x3 s1x1 p1,1,1,1 g4> (x, block.merge, block.merge:1)
   block [2,5,6,4] = activation <relu> (block.merged)
   block.running0 [4] = lerp <rate 0.1 factor 1> ({block.bn0.mean [4]}, block.merge:8)

@@ -113,16 +113,17 @@ export const trainingVjps: VjpRules<Differentiable> = {
   mergeBranches: (node, context) => {
     const { skip } = node.attrs;
     const [dweight, dbias] = cotangents(node, context, 2);
-    const [mean, covariance, ...rest] = node.inputs;
+    const [mean, , ...rest] = node.inputs;
     const branches = Math.floor((rest.length - (skip ? 2 : 0)) / 3);
-    const own = Array.from({ length: branches }, (_, i) => rest.slice(3 * i, 3 * i + 2)).flat();
+    const statistics = node.outputs.slice(2, node.outputs.length - branches);
+    const products = node.outputs.slice(-branches);
+    const own = products.flatMap((product, i) => [...rest.slice(3 * i, 3 * i + 2), product]);
     const skipGamma = skip ? rest.slice(3 * branches, 3 * branches + 1) : [];
-    const operands = [mean, covariance, ...own, ...skipGamma, ...node.outputs.slice(2), dweight, dbias];
     const [dmean, dcovariance, ...grads] = context.b.results(
       'mergeBranchesGrad',
       `${node.name}.grad`,
       node.attrs,
-      operands.flatMap((id) => id ?? []),
+      [mean, ...own, ...skipGamma, ...statistics, dweight, dbias].flatMap((id) => id ?? []),
     );
     const each = Array.from({ length: branches }, (_, i) => [grads[2 * i], grads[2 * i + 1], dbias]).flat();
     return [dmean, dcovariance, ...each, ...(skip ? [grads[2 * branches], dbias] : [])];

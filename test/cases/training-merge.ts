@@ -155,11 +155,15 @@ function casesOf(sizes: Branches): readonly OpCase[] {
       build: (b) =>
         b.results('mergeBranchesGrad', 'op', attrs, [
           b.input('mean', mean),
-          b.input('covariance', covariance),
-          ...all.flatMap((shape, i) => [
-            ...(shape === 'skip' ? [] : [b.parameter(`weight${i}`, shape, 'weight')]),
-            b.parameter(`gamma${i}`, [to], 'gamma'),
-          ]),
+          ...all.flatMap((shape, i) =>
+            shape === 'skip'
+              ? [b.parameter(`gamma${i}`, [to], 'gamma')]
+              : [
+                  b.parameter(`weight${i}`, shape, 'weight'),
+                  b.parameter(`gamma${i}`, [to], 'gamma'),
+                  b.input(`product${i}`, [to, length]),
+                ],
+          ),
           ...all.flatMap((_, i) => [
             b.parameter(`mean${i}`, [to], 'mean'),
             b.parameter(`variance${i}`, [to], 'variance'),
@@ -167,7 +171,6 @@ function casesOf(sizes: Branches): readonly OpCase[] {
           b.input('dweight', weight),
           b.input('dbias', [to]),
         ]),
-      fit: fit('covariance', positive),
       reduction: Math.max(length, to) * 4,
       kinks: [],
     },

@@ -5,14 +5,14 @@ import { planPatchMoments, planPatchMomentsGrad } from '../../kernel/merge/patch
 import { type LowerContext, shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 
-/** @param per operands of each convolution */
+/** @param first where the first convolution's weight is; each has two more operands */
 function taskOf(
   node: Node<'mergeBranches' | 'mergeBranchesGrad'>,
   context: LowerContext,
-  per: 2 | 3,
+  first: number,
 ): MergeTask {
   const count = mergedConvolutions(node);
-  const weights = Array.from({ length: count }, (_, i) => shapeOf(node, context, 2 + per * i));
+  const weights = Array.from({ length: count }, (_, i) => shapeOf(node, context, first + 3 * i));
   return mergeTask(node.attrs, weights);
 }
 
@@ -24,7 +24,7 @@ export const mergeRules: TrainingLowerRules<
   patchMomentsGrad: (node, context) =>
     whole(node, (target) => planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry)),
   mergeBranches: (node, context) =>
-    whole(node, (target) => planMergeBranches(target, taskOf(node, context, 3))),
+    whole(node, (target) => planMergeBranches(target, taskOf(node, context, 2))),
   mergeBranchesGrad: (node, context) =>
-    whole(node, (target) => planMergeBranchesGrad(target, taskOf(node, context, 2))),
+    whole(node, (target) => planMergeBranchesGrad(target, taskOf(node, context, 1))),
 };

@@ -70,11 +70,11 @@ const asInputs = (b: GraphBuilder, tensors: NamedTensors): ((name: string) => Va
   return (name) => ids.get(name) ?? assert.fail(name);
 };
 
-const operands = ({ weights, count }: Block, of: (name: string) => ValueId, beta: boolean): ValueId[] =>
+const operands = ({ weights, count }: Block, of: (name: string) => ValueId): ValueId[] =>
   Array.from({ length: count }, (_, i) => [
     ...(i < weights.length ? [of(`weight${i}`)] : []),
     of(`gamma${i}`),
-    ...(beta ? [of(`beta${i}`)] : []),
+    of(`beta${i}`),
   ]).flat();
 
 /** Mean and variance of each channel, by definition. */
@@ -114,10 +114,12 @@ test('one convolution with merged weights is the sum of branches that each measu
       const skip = count > weights.length;
       const merged = b.results('mergeBranches', 'merge', { geometry, eps, skip }, [
         ...moments,
-        ...operands(block, of, true),
+        ...operands(block, of),
       ]);
       b.output('y', b.node('conv2d', 'y', { geometry }, [of('x'), ...merged.slice(0, 2)]));
-      merged.slice(2).forEach((id, i) => void b.output(`${i % 2 ? 'variance' : 'mean'}${i >> 1}`, id));
+      merged
+        .slice(2, 2 + 2 * count)
+        .forEach((id, i) => void b.output(`${i % 2 ? 'variance' : 'mean'}${i >> 1}`, id));
       weights.forEach((shape, i) => {
         const own = shape[2] === geometry.kernel[0] ? geometry : pointGeometry(geometry);
         b.output(`z${i}`, b.node('conv2d', `z${i}`, { geometry: own }, [of('x'), of(`weight${i}`)]));
@@ -218,11 +220,7 @@ test('gradients of merging are its slopes', async () => {
     const dbias = randomTensor(random, [sizes.to]);
     const attrs = { geometry, eps, skip: count > weights.length };
     const mergedOf = (b: GraphBuilder, of: (name: string) => ValueId): readonly ValueId[] =>
-      b.results('mergeBranches', 'merge', attrs, [
-        of('mean'),
-        of('covariance'),
-        ...operands(block, of, true),
-      ]);
+      b.results('mergeBranches', 'merge', attrs, [of('mean'), of('covariance'), ...operands(block, of)]);
     const f = async (given: NamedTensors): Promise<number> => {
       const found = await run((b) => {
         const [weight = assert.fail(), bias = assert.fail()] = mergedOf(b, asInputs(b, given));
@@ -235,14 +233,17 @@ test('gradients of merging are its slopes', async () => {
     const names = ['mean', 'covariance', ...Object.keys(own).filter((name) => !name.startsWith('beta'))];
     const gradients = await run((b) => {
       const of = asInputs(b, all);
-      const found = b.results('mergeBranchesGrad', 'grad', attrs, [
-        of('mean'),
-        of('covariance'),
-        ...operands(block, of, false),
-        ...mergedOf(b, of).slice(2),
-        of('dweight'),
-        of('dbias'),
-      ]);
+      const made = mergedOf(b, of);
+      const products = made.slice(2 + 2 * count);
+      const own = Array.from({ length: count }, (_, i) =>
+        i < weights.length
+          ? [of(`weight${i}`), of(`gamma${i}`), products[i] ?? assert.fail()]
+          : [of(`gamma${i}`)],
+      );
+      const cotangents = [of('dweight'), of('dbias')];
+      const statistics = made.slice(2, 2 + 2 * count);
+      const given = [of('mean'), ...own.flat(), ...statistics, ...cotangents];
+      const found = b.results('mergeBranchesGrad', 'grad', attrs, given);
       const ordered = [
         'mean',
         'covariance',

@@ -150,17 +150,16 @@ function dot(
   return sum;
 }
 
-/** Branches of a node's operands from `head` on: (weight, gamma[, beta]) × n, then (gamma[, beta]) of a skip. */
+/** Branches of a node's operands from `head` on: (weight, gamma, beta or product) × n, then the skip's vectors. */
 function branchesOf(
   sizes: Sizes,
   x: readonly Tensor[],
   head: number,
-  per: 2 | 3,
   count: number,
   skip: boolean,
 ): readonly Branch[] {
   const branches = Array.from({ length: count }, (_, i): Branch => {
-    const first = head + i * per;
+    const first = head + i * 3;
     return {
       rows: weightRows(sizes, operand(x, first)),
       gamma: operand(x, first + 1),
@@ -168,12 +167,12 @@ function branchesOf(
     };
   });
   if (!skip) return branches;
-  const at = head + count * per;
+  const at = head + count * 3;
   return [...branches, { rows: unitRows(sizes), gamma: operand(x, at), beta: operand(x, at + 1) }];
 }
 
 /**
- *   mean_i = W_i m       variance_i = diag(W_i S W_iᵀ)       scale_i = gamma_i/√(variance_i + eps)
+ *   mean_i = W_i m       T_i = W_i S       variance_i = diag(T_i W_iᵀ)       scale_i = gamma_i/√(variance_i + eps)
  *   W = Σ scale_i W_i    b = Σ beta_i − scale_i mean_i
  */
 const mergeBranches: TrainingRules['mergeBranches'] = ({ attrs }, x, y) => {
@@ -182,17 +181,21 @@ const mergeBranches: TrainingRules['mergeBranches'] = ({ attrs }, x, y) => {
   const sizes = sizesOf(attrs.geometry, mean, bias.length);
   const { outChannels, length, perGroup } = sizes;
   const count = (x.length - 2 - (attrs.skip ? 2 : 0)) / 3;
-  const branches = branchesOf(sizes, x, 2, 3, count, attrs.skip);
+  const branches = branchesOf(sizes, x, 2, count, attrs.skip);
   const merged = new Float64Array(outChannels * length);
   const shift = new Float64Array(outChannels);
   branches.forEach(({ rows, gamma, beta }, i) => {
     const [means, variances] = [operand(y, 2 + 2 * i).data, operand(y, 3 + 2 * i).data];
+    const products = i < count ? operand(y, 2 + 2 * branches.length + i).data : undefined;
     for (let o = 0; o < outChannels; o++) {
       const [group, row] = [Math.floor(o / perGroup) * length, o * length];
       const own = dot(length, rows, row, mean.data, group);
       let variance = 0;
-      for (let j = 0; j < length; j++)
-        variance += number(rows, row + j) * dot(length, rows, row, covariance.data, (group + j) * length);
+      for (let j = 0; j < length; j++) {
+        const product = dot(length, rows, row, covariance.data, (group + j) * length);
+        variance += number(rows, row + j) * product;
+        if (products) products[row + j] = product;
+      }
       const scale = number(gamma.data, o) / Math.sqrt(variance + attrs.eps);
       means[o] = own;
       variances[o] = variance;
@@ -216,25 +219,26 @@ interface RowGrads {
 /**
  *   dscale_i = <dW, W_i> − db mean_i    dgamma_i = dscale_i/√(variance_i + eps)
  *   dmean_i = −db scale_i               dvariance_i = −dscale_i gamma_i (variance_i + eps)^(−3/2)/2
- *   dW_i = scale_i dW + dmean_i mᵀ + 2 dvariance_i W_i S
+ *   dW_i = scale_i dW + dmean_i mᵀ + 2 dvariance_i T_i
  *   dm = Σ W_iᵀ dmean_i                 dS = Σ W_iᵀ diag(dvariance_i) W_i
  */
 const mergeBranchesGrad: TrainingRules['mergeBranchesGrad'] = ({ attrs }, x, y) => {
   const { geometry, eps, skip } = attrs;
-  const [mean, covariance] = [operand(x, 0), operand(x, 1)];
+  const mean = operand(x, 0);
   const [dweight, dbias] = [operand(x, x.length - 2).data, operand(x, x.length - 1).data];
   const sizes = sizesOf(geometry, mean, dbias.length);
   const { outChannels, length, perGroup, taps, centre } = sizes;
-  const count = (x.length - 4 - (skip ? 3 : 0)) / 4;
-  const branches = branchesOf(sizes, x, 2, 2, count, skip);
-  const statistics = 2 + 2 * count + (skip ? 1 : 0);
+  const count = (x.length - 3 - (skip ? 3 : 0)) / 5;
+  const branches = branchesOf(sizes, x, 1, count, skip);
+  const statistics = 1 + 3 * count + (skip ? 1 : 0);
   const dm = new Float64Array(mean.data.length);
-  const ds = new Float64Array(covariance.data.length);
+  const ds = new Float64Array(operand(y, 1).data.length);
   branches.forEach(({ rows, gamma }, i) => {
     const means = operand(x, statistics + 2 * i).data;
     const variances = operand(x, statistics + 2 * i + 1).data;
     const isSkip = i === count;
     const own = isSkip ? undefined : operand(y, 2 + 2 * i).data;
+    const products = operand(x, 3 + 3 * i).data;
     const dgamma = operand(y, (isSkip ? 2 : 3) + 2 * i).data;
     for (let o = 0; o < outChannels; o++) {
       const [group, row] = [Math.floor(o / perGroup), o * length];
@@ -255,7 +259,7 @@ const mergeBranchesGrad: TrainingRules['mergeBranchesGrad'] = ({ attrs }, x, y) 
         own[point ? (row + j - centre) / taps : row + j] =
           scale * number(dweight, row + j) +
           grads.dmean * number(mean.data, group * length + j) +
-          2 * grads.dvariance * dot(length, rows, row, covariance.data, (group * length + j) * length);
+          2 * grads.dvariance * number(products, row + j);
       }
     }
   });

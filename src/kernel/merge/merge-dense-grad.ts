@@ -1,12 +1,12 @@
 /**
  * The gradient of merging, where a group has several channels. Row after row of weights, the cotangents of scale,
- * mean and variance; then products of matrices, with V_i = diag(dvariance_i) W_i:
+ * mean and variance, and the gradient of the row; then products of matrices, with V_i = diag(dvariance_i) W_i:
  *
- *     dW_i = scale_i dW + dmean_i mᵀ + 2 V_i S      dS = Σ V_iᵀ W_i      dm = Σ W_iᵀ dmean_i
+ *     dW_i = scale_i dW + dmean_i mᵀ + 2 diag(dvariance_i) T_i      dS = Σ V_iᵀ W_i      dm = Σ W_iᵀ dmean_i
  *
  * and what the skip adds to the moments of its own channel.
  */
-import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
+import { at, type Vec, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { type GemmTask, planGemm } from '../gemm.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { overRow, partAt } from '../vector-span.ts';
@@ -48,9 +48,10 @@ const BRANCH = {
   dmean: 6,
   dvariance: 7,
   scaled: 8,
-  drows: 9,
+  products: 9,
+  drows: 10,
 } as const;
-const BRANCH_SLOTS = 10;
+const BRANCH_SLOTS = 11;
 
 const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
   SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
@@ -71,7 +72,7 @@ interface Places {
 export function planDenseMergeGrad(target: VectorTarget, task: MergeTask): TaskPlan {
   const { outChannels, length, points } = task;
   const scratch = scratchLayout();
-  const { rows, spread } = branchRows(task, (branch) => input(2 + 2 * branch), scratch.take);
+  const { rows, spread } = branchRows(task, (branch) => input(1 + 3 * branch), scratch.take);
   const take = (): number => scratch.take(branchCount(task) * outChannels);
   const places: Places = {
     rows,
@@ -91,12 +92,11 @@ export function planDenseMergeGrad(target: VectorTarget, task: MergeTask): TaskP
   });
   const steps = [
     spread,
-    tilesOf(scalarKernel(task)),
+    tilesOf(rowKernel(task)),
     ...products(target, task, places, scratch),
-    [...tilesOf(rowKernel(task)), ...mirrored(task)],
-    gathered,
+    [...(task.skip ? tilesOf(ownKernel(task)) : []), ...mirrored(task), ...gathered],
   ].filter((tiles) => tiles.length > 0);
-  const flops = 4 * points.length * outChannels * length * length;
+  const flops = 2 * points.length * outChannels * length * length;
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops };
 }
 
@@ -112,7 +112,7 @@ function output(branch: number): BranchRows {
   return { buffer: `output${2 + 2 * branch}`, offset: 0 };
 }
 
-/** V_i S; and one branch after the other, since they add to the same numbers, V_iᵀ W_i and dmean_iᵀ W_i. */
+/** V_iᵀ W_i and dmean_iᵀ W_i, one branch after the other, since they add to the same numbers. */
 function products(
   target: VectorTarget,
   task: MergeTask,
@@ -133,14 +133,9 @@ function products(
     const covariance = group * length * length;
     const each = points.map((__, branch) => ({
       rows: moved(places.rows[branch] ?? input(0), own),
-      drows: moved(places.drows[branch] ?? input(0), own),
       scaled: scratchAt((places.scaled[branch] ?? 0) + own * 4),
       dmean: scratchAt(places.dmean + (branch * outChannels + group * perGroup) * 4),
     }));
-    const rowsGemm = { ...plain, m: perGroup, n: length, k: length };
-    const byRows = each.map(({ scaled, drows }) =>
-      steps(rowsGemm, scaled, moved(input(1), covariance), drows),
-    );
     const to: BranchRows = { buffer: 'output1', offset: covariance * 4 };
     const dcovariance = each.flatMap(({ scaled, rows }, branch) => {
       const sizes = { length, steps: perGroup, accumulate: branch > 0, aRow: length, bRow: length };
@@ -150,7 +145,7 @@ function products(
       const sizes = { ...plain, m: 1, n: length, k: perGroup, accumulate: branch > 0 };
       return steps(sizes, dmean, rows, { buffer: 'output', offset: group * length * 4 });
     });
-    return [...byRows, dcovariance, dmoment];
+    return [dcovariance, dmoment];
   });
   return sideBySide(parts.flat());
 }
@@ -159,7 +154,7 @@ function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places
   const { outChannels, length, taps, centre, points, skip } = task;
   const row = group * rowsPerGroup(task) + first;
   const own = first * taps + centre;
-  const statistics = 2 + 2 * points.length + (skip ? 1 : 0);
+  const statistics = 1 + 3 * points.length + (skip ? 1 : 0);
   const cotangents = statistics + 2 * branchCount(task);
   const vector = (buffer: BranchRows['buffer']): Slot => ({ buffer, offset: row * 4 });
   const ofRow = ({ buffer, offset }: BranchRows): Slot => ({ buffer, offset: offset + row * length * 4 });
@@ -176,7 +171,7 @@ function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places
     const isSkip = branch === points.length;
     const number = (place: number): Slot => scratchAt(place + (branch * outChannels + row) * 4);
     return [
-      vector(`input${isSkip ? 2 + 2 * branch : 3 + 2 * branch}`),
+      vector(`input${isSkip ? 1 + 3 * branch : 2 + 3 * branch}`),
       vector(`input${statistics + 2 * branch}`),
       vector(`input${statistics + 2 * branch + 1}`),
       isSkip ? 0 : ofRow(places.rows[branch] ?? input(0)),
@@ -185,6 +180,7 @@ function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places
       number(places.dmean),
       number(places.dvariance),
       isSkip ? 0 : ofRow(scratchAt(places.scaled[branch] ?? 0)),
+      isSkip ? 0 : ofRow(input(3 + 3 * branch)),
       isSkip ? 0 : ofRow(places.drows[branch] ?? input(0)),
     ];
   });
@@ -194,9 +190,9 @@ function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places
 const nameOf = ({ length, taps, points, skip, eps }: MergeTask): string =>
   `${points.length}${skip ? 'skip' : ''}_${length}t${taps}_eps${eps}`;
 
-function scalarKernel(task: MergeTask): KernelSpec {
+function rowKernel(task: MergeTask): KernelSpec {
   return {
-    name: `f32_mergegrad_rows_${nameOf(task)}`,
+    name: `f32_mergegrad_${nameOf(task)}`,
     generate: (a) =>
       walkRows(a, SLOT.count, (walk) => {
         for (let branch = 0; branch < branchCount(task); branch++) emitCotangents(a, task, walk, branch);
@@ -236,6 +232,8 @@ function emitCotangents(a: VectorAssembler, task: MergeTask, walk: RowWalk, bran
     const from = walk.pointer(slotOf(branch, 'rows'), length * 4);
     storeScaled(a, length, to, mean, from);
     a.freeInt(to, from);
+    a.binary('add', mean, mean, mean);
+    emitRowGradient(a, task, walk, branch, { scale, dmean: db, twice: mean });
   }
   a.freeVec(dscale, db, mean, inverse, scale);
 }
@@ -248,38 +246,46 @@ function emitOwnDot(a: VectorAssembler, { length }: MergeTask, walk: RowWalk, br
   return dot;
 }
 
-function rowKernel(task: MergeTask): KernelSpec {
-  return {
-    name: `f32_mergegrad_${nameOf(task)}`,
-    generate: (a) =>
-      walkRows(a, SLOT.count, (walk) => {
-        task.points.forEach((_, branch) => void emitRowGradient(a, task, walk, branch));
-        if (task.skip) emitOwnMoments(a, task, walk);
-      }),
-  };
+interface RowCotangents {
+  readonly scale: Vec;
+  readonly dmean: Vec;
+  /** 2·dvariance */
+  readonly twice: Vec;
 }
 
-/** dW_i = scale·dW + dmean·m + 2·(V_i S), which is there already. */
-function emitRowGradient(a: VectorAssembler, { length }: MergeTask, walk: RowWalk, branch: number): void {
-  const scale = rowNumber(a, walk, slotOf(branch, 'scale'));
-  const dmean = rowNumber(a, walk, slotOf(branch, 'dmean'));
+/** dW_i = scale·dW + dmean·m + 2·dvariance·t */
+function emitRowGradient(
+  a: VectorAssembler,
+  { length }: MergeTask,
+  walk: RowWalk,
+  branch: number,
+  { scale, dmean, twice }: RowCotangents,
+): void {
   const to = walk.pointer(slotOf(branch, 'drows'), length * 4);
   const dweight = walk.pointer(SLOT.dweight, length * 4);
+  const product = walk.pointer(slotOf(branch, 'products'), length * 4);
   const mean = a.slot(SLOT.mean);
   const [sum, value] = [a.newVec(), a.newVec()];
-  overRow(a, length, 2, [to, dweight, mean], (parts) => {
+  overRow(a, length, 2, [to, dweight, product, mean], (parts) => {
     for (const part of parts) {
-      a.load(sum, partAt(to, part), part.lanes);
-      a.binary('add', sum, sum, sum);
-      a.load(value, partAt(dweight, part), part.lanes);
-      a.fma(sum, scale, value);
+      a.load(sum, partAt(dweight, part), part.lanes);
+      a.binary('multiply', sum, sum, scale);
       a.load(value, partAt(mean, part), part.lanes);
       a.fma(sum, dmean, value);
+      a.load(value, partAt(product, part), part.lanes);
+      a.fma(sum, twice, value);
       a.store(partAt(to, part), sum, part.lanes);
     }
   });
-  a.freeVec(sum, value, scale, dmean);
-  a.freeInt(to, dweight, mean);
+  a.freeVec(sum, value);
+  a.freeInt(to, dweight, product, mean);
+}
+
+function ownKernel(task: MergeTask): KernelSpec {
+  return {
+    name: `f32_mergegrad_skip_${nameOf(task)}`,
+    generate: (a) => walkRows(a, SLOT.count, (walk) => emitOwnMoments(a, task, walk)),
+  };
 }
 
 /** The skip's row is the unit vector of its own channel. */

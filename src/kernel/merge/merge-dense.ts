@@ -39,13 +39,14 @@ const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
   SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
 
 const input = (index: number): BranchRows => ({ buffer: `input${index}`, offset: 0 });
+const output = (index: number): BranchRows => ({ buffer: `output${index}`, offset: 0 });
 
 export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan {
   const { groups, outChannels, length, points } = task;
   const perGroup = rowsPerGroup(task);
   const scratch = scratchLayout();
   const { rows, spread } = branchRows(task, (branch) => input(2 + 3 * branch), scratch.take);
-  const products = points.map(() => scratch.take(outChannels * length));
+  const products = points.map((_, branch) => output(2 + 2 * branchCount(task) + branch));
   const scales = scratch.take(branchCount(task) * outChannels);
   const gemm = planGemm(target, {
     m: perGroup,
@@ -62,7 +63,7 @@ export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan 
       const places = {
         input0: { ...from, offset: from.offset + offset },
         input1: { ...input(1), offset: group * length * length * 4 },
-        output: scratchAt((products[branch] ?? 0) + offset),
+        output: { ...(products[branch] ?? output(0)), offset },
       };
       return partSteps(gemm, places, scratch);
     }),
@@ -78,7 +79,7 @@ export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan 
 
 interface Places {
   readonly rows: readonly BranchRows[];
-  readonly products: readonly number[];
+  readonly products: readonly BranchRows[];
   readonly scales: number;
 }
 
@@ -110,7 +111,7 @@ function mergeSlots(
       vector(`output${2 + 2 * branch}`),
       vector(`output${3 + 2 * branch}`),
       isSkip ? 0 : { ...from, offset: from.offset + row * length * 4 },
-      isSkip ? 0 : scratchAt((products[branch] ?? 0) + row * length * 4),
+      isSkip ? 0 : { ...(products[branch] ?? output(0)), offset: row * length * 4 },
       scratchAt(scales + (branch * outChannels + row) * 4),
     ];
   });

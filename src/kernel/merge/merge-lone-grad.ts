@@ -11,7 +11,6 @@ import {
   addToRow,
   blockParts,
   branchTaps,
-  emitRowSum,
   emitZeroRows,
   loadRow,
   loneAlgebra,
@@ -24,6 +23,7 @@ import { branchCount, type MergeTask } from './merge-task.ts';
 interface BranchRows {
   readonly weight: number;
   readonly gamma: number;
+  readonly products: number;
   readonly mean: number;
   readonly variance: number;
   readonly dweight: number;
@@ -40,21 +40,21 @@ export function planLoneMergeGrad(target: VectorTarget, task: MergeTask): TaskPl
   const { outChannels, taps, points, skip, eps } = task;
   const [given, made] = [blockParts(), blockParts()];
   given.add('input0', taps);
-  given.add('input1', taps * taps);
   made.add('output', taps);
   made.add('output1', taps * taps);
-  const statistics = 2 + 2 * points.length + (skip ? 1 : 0);
+  const statistics = 1 + 3 * points.length + (skip ? 1 : 0);
   const cotangents = statistics + 2 * branchCount(task);
   const branches = Array.from({ length: branchCount(task) }, (_, branch): BranchRows => {
-    const [own, isSkip] = [2 + 2 * branch, branch === points.length];
-    const count = branchTaps(task, branch);
+    const [own, isSkip] = [1 + 3 * branch, branch === points.length];
+    const [made0, count] = [2 + 2 * branch, branchTaps(task, branch)];
     return {
       weight: given.add(`input${own}`, count),
       gamma: given.add(`input${isSkip ? own : own + 1}`, 1),
+      products: isSkip ? 0 : given.add(`input${own + 2}`, taps),
       mean: given.add(`input${statistics + 2 * branch}`, 1),
       variance: given.add(`input${statistics + 2 * branch + 1}`, 1),
-      dweight: made.add(`output${own}`, count),
-      dgamma: made.add(`output${isSkip ? own : own + 1}`, 1),
+      dweight: made.add(`output${made0}`, count),
+      dgamma: made.add(`output${isSkip ? made0 : made0 + 1}`, 1),
     };
   });
   const shared: SharedRows = {
@@ -134,21 +134,18 @@ function emitFullGrad(
   made: Int,
 ): void {
   const vecBytes = a.lanes * 4;
-  const sum = a.newVec();
-  // Rows of tap t: `own` in the operands, `to` in the results; `row` and `drow` are rows t of S and dS.
-  const [own, to, row, drow] = [a.newInt(), a.newInt(), a.newInt(), a.newInt()];
+  const [sum, twice] = [a.newVec(), a.newVec()];
+  a.binary('add', twice, dvariance, dvariance);
+  // Rows of tap t: `own` in the operands, `to` in the results; `drow` is row t of dS.
+  const [own, to, drow] = [a.newInt(), a.newInt(), a.newInt()];
   a.moveInt(own, given);
   a.moveInt(to, made);
-  a.moveInt(row, given);
-  a.addInt(row, taps * vecBytes);
   a.moveInt(drow, made);
   a.addInt(drow, taps * vecBytes);
   a.loop(taps, () => {
     const weight = loadRow(a, own, branch.weight);
     addToRow(a, to, 0, dmean, weight);
-    emitRowSum(a, taps, sum, row, given, branch.weight);
-    a.binary('add', sum, sum, sum);
-    a.binary('multiply', sum, sum, dvariance);
+    a.binary('multiply', sum, twice, at(own, branch.products * vecBytes));
     a.fma(sum, scale, at(own, shared.dweight * vecBytes));
     a.fma(sum, dmean, at(own));
     a.store(at(to, branch.dweight * vecBytes), sum);
@@ -160,10 +157,10 @@ function emitFullGrad(
     }
     a.freeVec(other, weight);
     for (const pointer of [own, to]) a.addInt(pointer, vecBytes);
-    for (const pointer of [row, drow]) a.addInt(pointer, taps * vecBytes);
+    a.addInt(drow, taps * vecBytes);
   });
-  a.freeInt(own, to, row, drow);
-  a.freeVec(sum);
+  a.freeInt(own, to, drow);
+  a.freeVec(sum, twice);
 }
 
 function emitCentreGrad(
@@ -185,9 +182,9 @@ function emitCentreGrad(
   a.binary('multiply', product, dvariance, weight);
   addToRow(a, made, variance, product, weight);
   if (hasWeight) {
-    // dW = scale·dW_c + dmean·m_c + 2·dvariance·w·S_cc
-    a.binary('add', product, product, product);
-    a.binary('multiply', product, product, at(given, variance * vecBytes));
+    // dW = scale·dW_c + dmean·m_c + 2·dvariance·t_c
+    a.binary('add', product, dvariance, dvariance);
+    a.binary('multiply', product, product, at(given, (branch.products + centre) * vecBytes));
     a.fma(product, scale, at(given, (shared.dweight + centre) * vecBytes));
     a.fma(product, dmean, at(given, centre * vecBytes));
     a.store(at(made, branch.dweight * vecBytes), product);

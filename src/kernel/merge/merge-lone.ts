@@ -57,6 +57,7 @@ interface BranchRows {
   readonly beta: number;
   readonly mean: number;
   readonly variance: number;
+  readonly products: number;
 }
 
 export function planLoneMerge(target: VectorTarget, task: MergeTask): TaskPlan {
@@ -75,6 +76,7 @@ export function planLoneMerge(target: VectorTarget, task: MergeTask): TaskPlan {
       beta: given.add(`input${vectors + 1}`, 1),
       mean: made.add(`output${2 + 2 * branch}`, 1),
       variance: made.add(`output${3 + 2 * branch}`, 1),
+      products: branch === points.length ? 0 : made.add(`output${2 + 2 * branchCount(task) + branch}`, taps),
     };
   });
   const kernel: KernelSpec = {
@@ -167,8 +169,8 @@ function emitMerge(
       const own = branchTaps(task, i);
       const { mean, variance } =
         own === taps && taps > 1
-          ? emitFullStatistics(a, taps, branch.weight, given)
-          : emitCentreStatistics(a, task, own === 0 ? undefined : branch.weight, given);
+          ? emitFullStatistics(a, taps, branch, given, made)
+          : emitCentreStatistics(a, task, own === 0 ? undefined : branch, given, made);
       a.store(at(made, branch.mean * vecBytes), mean);
       a.store(at(made, branch.variance * vecBytes), variance);
       emitInverse(a, variance, eps);
@@ -200,9 +202,15 @@ interface Statistics {
 }
 
 /** Of a weight at all taps: mean = Σ w_t m_t, variance = Σ w_t S_tu w_u. */
-function emitFullStatistics(a: VectorAssembler, taps: number, weight: number, given: Int): Statistics {
+function emitFullStatistics(
+  a: VectorAssembler,
+  taps: number,
+  { weight, products }: BranchRows,
+  given: Int,
+  made: Int,
+): Statistics {
   const [mean, variance, sum] = [a.newVec(), a.newVec(), a.newVec()];
-  const [own, row, first] = [a.newInt(), a.newInt(), a.newInt()];
+  const [own, row, first, to] = [a.newInt(), a.newInt(), a.newInt(), a.newInt()];
   const vecBytes = a.lanes * 4;
   a.zero(mean);
   a.zero(variance);
@@ -210,30 +218,24 @@ function emitFullStatistics(a: VectorAssembler, taps: number, weight: number, gi
   a.moveInt(row, given);
   a.addInt(row, taps * vecBytes);
   a.moveInt(first, given);
+  a.moveInt(to, made);
   a.loop(taps, () => {
     const value = loadRow(a, own, weight);
     a.fma(mean, value, at(first));
     emitRowSum(a, taps, sum, row, given, weight);
     a.fma(variance, value, sum);
+    a.store(at(to, products * vecBytes), sum);
     a.freeVec(value);
-    a.addInt(own, vecBytes);
-    a.addInt(first, vecBytes);
+    for (const pointer of [own, first, to]) a.addInt(pointer, vecBytes);
     a.addInt(row, taps * vecBytes);
   });
-  a.freeInt(own, row, first);
+  a.freeInt(own, row, first, to);
   a.freeVec(sum);
   return { mean, variance };
 }
 
 /** sum = Σ_u S_tu w_u, S's row t at `row`. */
-export function emitRowSum(
-  a: VectorAssembler,
-  taps: number,
-  sum: Vec,
-  row: Int,
-  given: Int,
-  weight: number,
-): void {
+function emitRowSum(a: VectorAssembler, taps: number, sum: Vec, row: Int, given: Int, weight: number): void {
   const vecBytes = a.lanes * 4;
   a.zero(sum);
   const other = a.newVec();
@@ -248,16 +250,22 @@ export function emitRowSum(
 function emitCentreStatistics(
   a: VectorAssembler,
   { taps, centre }: MergeTask,
-  weight: number | undefined,
+  branch: BranchRows | undefined,
   given: Int,
+  made: Int,
 ): Statistics {
+  const row = taps + centre * taps;
   const mean = loadRow(a, given, centre);
-  const variance = loadRow(a, given, taps + centre * taps + centre);
-  if (weight === undefined) return { mean, variance };
-  const value = loadRow(a, given, weight);
-  a.binary('multiply', mean, mean, value);
-  a.binary('multiply', variance, variance, value);
-  a.binary('multiply', variance, variance, value);
-  a.freeVec(value);
+  const variance = loadRow(a, given, row + centre);
+  if (branch === undefined) return { mean, variance };
+  const [weight, product] = [loadRow(a, given, branch.weight), a.newVec()];
+  for (let t = 0; t < taps; t++) {
+    a.binary('multiply', product, weight, at(given, (row + t) * a.lanes * 4));
+    a.store(at(made, (branch.products + t) * a.lanes * 4), product);
+  }
+  a.binary('multiply', mean, mean, weight);
+  a.binary('multiply', variance, variance, weight);
+  a.binary('multiply', variance, variance, weight);
+  a.freeVec(weight, product);
   return { mean, variance };
 }

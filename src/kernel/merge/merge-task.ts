@@ -44,7 +44,7 @@ export function mergedConvolutions(node: Node<'mergeBranches' | 'mergeBranchesGr
   const skip = node.attrs.skip ? 1 : 0;
   return node.kind === 'mergeBranches'
     ? (node.inputs.length - 2 - 2 * skip) / 3
-    : (node.inputs.length - 4 - 3 * skip) / 4;
+    : (node.inputs.length - 3 - 3 * skip) / 5;
 }
 
 /** Input channels of a convolution and the skip branch are counted together: the skip is the last branch. */
