@@ -69,8 +69,10 @@ export interface GemmRecord {
 const CHUNK_STEPS = 256;
 
 /** Rows that lie apart are fetched so many steps ahead: processors see neighbouring ones coming by themselves. */
-const STEPS_AHEAD = 16;
+const STEPS_AHEAD = 64;
 const CACHE_LINE = 64;
+/** Rows a multiple of so many bytes apart have few places in the first cache. */
+const ROWS_COLLIDE = 2048;
 
 interface LoopStyle {
   /** Steps in the innermost loop's body; divides CHUNK_STEPS. */
@@ -210,13 +212,23 @@ function emitSteps(a: VectorAssembler, spec: GemmSpec, sums: Sums, state: State)
   a.moveInt(row, state.b);
   const walk = (times: Int, steps: number): void =>
     a.loop(times, () => {
-      for (let u = 0; u < steps; u++) emitStep(a, spec, sums, from, u * spec.aStep, row, u * spec.bStep);
+      for (let u = 0; u < steps; u++) {
+        emitStep(a, spec, sums, from, u * spec.aStep, row, u * spec.bStep);
+        if (steps > 1 && fetchesNextBlock(spec))
+          for (let r = u; r < sums.length; r += steps)
+            a.prefetch(at(from, u * spec.aStep + (sums.length + r) * spec.aRow));
+      }
       a.addInt(from, steps * spec.aStep);
       a.addInt(row, steps * spec.bStep);
     });
   walk(state.turns, unroll);
   if (unroll > 1) walk(state.steps, 1);
   a.freeInt(from, row);
+}
+
+/** Rows of A that the next block reads are fetched meanwhile, unless they would take the places of this block's. */
+function fetchesNextBlock({ aRow, aStep }: GemmSpec): boolean {
+  return aStep === 4 && aRow % ROWS_COLLIDE !== 0;
 }
 
 /** sums[r][v] += A[r] · B[v]. A number used by several vectors is worth a register of its own. */
