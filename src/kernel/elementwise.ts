@@ -43,7 +43,7 @@ export interface ElementwiseTask {
 /** f32 a tile writes: small enough for the first cache, large enough that starting it costs nothing. */
 const TILE_ELEMENTS = 4096;
 /** Tiles enough for any number of threads; where there would be more, larger ones stream just as well. */
-const MOST_TILES = 128;
+const MOST_TILES = 64;
 /** Rows that are walked once for each few vectors of channels should stay in the second cache meanwhile. */
 const MOST_ROW_ELEMENTS = 32768;
 /** Vectors held at once; activations need some beside them. */
@@ -148,9 +148,17 @@ function planPass(target: VectorTarget, shape: Shape, operands: readonly Operand
   const total = elementCount(shape);
   const byChannel = operands.some((operand) => operand.source === 'channel');
   const channels = shape.at(-1) ?? 1;
+  const kernels = new Map<number, KernelSpec>();
+  /** One for each number of elements: all but the last tiles are alike. */
+  const kernelFor = (extent: Extent): KernelSpec => {
+    const elements = extent.rows * extent.channels;
+    const kernel = kernels.get(elements) ?? kernelOf(target, operands, ends, extent);
+    kernels.set(elements, kernel);
+    return kernel;
+  };
   if (!byChannel)
     return shares(total, Math.max(TILE_ELEMENTS, Math.ceil(total / MOST_TILES))).map(({ start, count }) =>
-      tile(target, operands, ends, { rows: 1, channels: count }, start, 0),
+      tile(kernelFor({ rows: 1, channels: count }), operands, ends, start, 0),
     );
   const images = shape[0] ?? 1;
   const elements = Math.max(TILE_ELEMENTS, Math.min(MOST_ROW_ELEMENTS, total / MOST_TILES));
@@ -160,10 +168,9 @@ function planPass(target: VectorTarget, shape: Shape, operands: readonly Operand
     for (const { start, count } of shares(rows, Math.ceil(elements / channels)))
       tiles.push(
         tile(
-          target,
+          kernelFor({ rows: count, channels }),
           operands,
           ends,
-          { rows: count, channels },
           (image * rows + start) * channels,
           image * channels,
         ),
@@ -172,10 +179,9 @@ function planPass(target: VectorTarget, shape: Shape, operands: readonly Operand
 }
 
 function tile(
-  target: VectorTarget,
+  kernel: KernelSpec,
   operands: readonly Operand[],
   ends: Ends,
-  extent: Extent,
   element: number,
   gateElement: number,
 ): Tile {
@@ -188,7 +194,7 @@ function tile(
     const offset = from === 'element' ? element : link.kind === 'gate' ? gateElement : 0;
     slots.push({ buffer, offset: start + offset * 4 });
   }
-  return { kernel: kernelOf(target, operands, ends, extent), slots };
+  return { kernel, slots };
 }
 
 function kernelOf(

@@ -2,7 +2,14 @@ import type { CodeBuilder, KernelId, LoadedCode, MachineMemory } from '../../ass
 import { CONTROL_BYTES, STEP, STEP_BYTES } from '../../assembler/runner-layout.ts';
 import { EngineError } from '../../errors.ts';
 import type { ValueId } from '../../graph/graph.ts';
-import { type BufferName, type Slot, type Tile, type TileStep, writeConstant } from '../../kernel/plan.ts';
+import {
+  type BufferName,
+  type KernelSpec,
+  type Slot,
+  type Tile,
+  type TileStep,
+  writeConstant,
+} from '../../kernel/plan.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
 import type { Placement } from './placement.ts';
@@ -70,13 +77,13 @@ function strideOf(step: TileStep): number {
   return (slots + 1) * SLOT_BYTES;
 }
 
-/** Emits every kernel of a program once. */
-export function emitKernels(program: Program, builder: CodeBuilder): ReadonlyMap<string, KernelId> {
-  const ids = new Map<string, KernelId>();
+/** Emits every kernel of a program once. Names are long: tiles that share a kernel find it without comparing them. */
+export function emitKernels(program: Program, builder: CodeBuilder): ReadonlyMap<KernelSpec, KernelId> {
+  const ids = new Map<KernelSpec, KernelId>();
   for (const { plan } of program.tasks)
     for (const step of plan.steps)
       for (const { kernel } of step)
-        if (!ids.has(kernel.name)) ids.set(kernel.name, builder.kernel(kernel.name, kernel.generate));
+        if (!ids.has(kernel)) ids.set(kernel, builder.kernel(kernel.name, kernel.generate));
   return ids;
 }
 
@@ -85,7 +92,7 @@ export interface ImageParts {
   readonly placement: Placement;
   readonly layout: ImageLayout;
   readonly parameters: ReadonlyMap<ValueId, Tensor>;
-  readonly kernels: ReadonlyMap<string, KernelId>;
+  readonly kernels: ReadonlyMap<KernelSpec, KernelId>;
   readonly code: LoadedCode;
   /** Tiles are numbered through from one piece of host work to the next, or within each task where tasks are run one by one. */
   readonly numbering: 'through' | 'by-task';
@@ -168,8 +175,8 @@ function writeStep(
   cursor.record += step.length * stride;
 }
 
-function kernelId(kernels: ReadonlyMap<string, KernelId>, { kernel }: Tile): KernelId {
-  const id = kernels.get(kernel.name);
+function kernelId(kernels: ReadonlyMap<KernelSpec, KernelId>, { kernel }: Tile): KernelId {
+  const id = kernels.get(kernel);
   if (id === undefined) throw new EngineError(`engine cpu: kernel ${kernel.name} was not emitted.`);
   return id;
 }

@@ -2,6 +2,7 @@ import type { KernelId, LoadedCode, Machine, MachineMemory } from '../../assembl
 import { CONTROL, CONTROL_BYTES, STEP_BYTES } from '../../assembler/runner-layout.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
+import type { KernelSpec } from '../../kernel/plan.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
 import type { MachineProvider } from './machine-provider.ts';
@@ -71,7 +72,7 @@ export function createSession(parts: SessionParts): Session {
 function build(
   { program, provider, threads }: SessionParts,
   layout: ImageLayout,
-): { held: Held; kernels: ReadonlyMap<string, KernelId>; codeBytes: number } {
+): { held: Held; kernels: ReadonlyMap<KernelSpec, KernelId>; codeBytes: number } {
   const machine = provider.create(layout.bytes, threads > 1);
   try {
     const builder = machine.builder();

@@ -42,12 +42,13 @@ function movable(
   tasks: readonly Task[],
   storage: (value: ValueId) => ValueId,
 ): (parameter: ValueId, value: ValueId) => boolean {
-  const writers = new Map<ValueId, { index: number; task: Task }>();
+  const writers = new Map<ValueId, { index: number; output: number }>();
   const lastReaders = new Map<ValueId, number>();
   tasks.forEach((task, index) => {
-    for (const value of task.outputs) writers.set(value, { index, task });
+    for (const [output, value] of task.outputs.entries()) writers.set(value, { index, output });
     for (const value of task.inputs) lastReaders.set(value, index);
   });
+  const inputsOf = tasks.map(positionsOfInputs);
   // What a caller gets, or another parameter takes, is the old value.
   for (const { value } of [...graph.outputs, ...graph.updates]) {
     if (!writers.has(storage(value))) lastReaders.set(storage(value), tasks.length);
@@ -57,10 +58,20 @@ function movable(
     const last = lastReaders.get(parameter) ?? -1;
     if (writer === undefined || last > writer.index) return false;
     if (last < writer.index) return true;
-    const { task } = writer;
-    const safe = task.inPlace[task.outputs.indexOf(value)] ?? [];
-    return task.inputs.every((input, i) => input !== parameter || safe.includes(i));
+    const safe = tasks[writer.index]?.inPlace[writer.output] ?? [];
+    return (inputsOf[writer.index]?.get(parameter) ?? []).every((i) => safe.includes(i));
   };
+}
+
+/** A task that was gathered from many has thousands of inputs. */
+function positionsOfInputs({ inputs }: Task): ReadonlyMap<ValueId, readonly number[]> {
+  const positions = new Map<ValueId, number[]>();
+  inputs.forEach((value, i) => {
+    const known = positions.get(value);
+    if (known) known.push(i);
+    else positions.set(value, [i]);
+  });
+  return positions;
 }
 
 type Copies = readonly { readonly parameter: ValueId; readonly value: ValueId }[];
