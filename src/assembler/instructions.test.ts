@@ -261,7 +261,7 @@ function moreVectorCases(lanes: number): Case[] {
   });
   const constants = [0, -0, 1, Math.PI, -1e-30, Infinity, 3e38];
   const constant: Case = {
-    name: 'constant, zero, move, broadcast',
+    name: 'constant, zero, move, broadcast, store past caches',
     input: whole,
     outputBytes: (constants.length + 3) * lanes * 4,
     emit(a, from, to) {
@@ -280,7 +280,7 @@ function moreVectorCases(lanes: number): Case[] {
       a.store(at(to, rest(1)), other);
       a.load(vec, broadcastAt(from, 4));
       a.prefetch(at(from, 1 << 20));
-      a.store(at(to, rest(2)), vec);
+      a.storePast(at(to, rest(2)), vec);
     },
     check: (output) =>
       lanesEqual(

@@ -125,6 +125,12 @@ export interface MemoryInstructions {
   /** Lanes from `count` on become 0. */
   load(target: Vec, address: Address, count?: number): void;
   store(address: Address, source: Vec, count?: number): void;
+  /**
+   * A whole vector past the caches where the machine can, for memory that is written once and read much later: it
+   * need not be fetched first. The address is a multiple of the vector's bytes. Other threads see it when the kernel
+   * has ended.
+   */
+  storePast(address: Address, source: Vec): void;
   /** One f32 into every lane: worth its own register when several instructions use it. */
   broadcast(target: Vec, address: Address): void;
   /** bf16 numbers widened to f32. */

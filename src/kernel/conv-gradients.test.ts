@@ -121,6 +121,8 @@ function makeCase(c: Convolution, index: number): Case {
 }
 
 const cases = gradientConvolutions.map(makeCase);
+/** dx of 2 MiB. */
+const large = makeCase({ from: 16, to: 16, groups: 16, kernel: 3, stride: 2, size: [128, 128], batch: 2 }, 1);
 
 /** Sums of k products of about 1 each: |found − reference| ≤ 8·eps·√k·(√k + |reference|). */
 function check(test: TestMachine, { about }: Case, gradient: Gradient, plan: TaskPlan): void {
@@ -155,6 +157,18 @@ for (const each of machines)
             }
         assert.ok(plans > 60);
       });
+
+    it('large results are written past the caches', () => {
+      const test = each.make();
+      if (test.machine.kind !== 'native') return;
+      const [gradient] = large.gradients;
+      assert.ok(gradient);
+      for (const make of gradient.plans.slice(0, 1)) {
+        const plan = make(test.machine.target);
+        assert.ok(plan.steps.flat().some(({ kernel }) => kernel.name.includes('_past')));
+        check(test, large, gradient, plan);
+      }
+    });
 
     it('the order of tiles changes no bit', () => {
       for (const one of cases.filter((_, i) => i % 7 === 0))

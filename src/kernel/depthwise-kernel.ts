@@ -34,6 +34,8 @@ export interface DepthwiseSpec {
   readonly residual: boolean;
   readonly activation: ActivationName | null;
   readonly output: PixelStorage;
+  /** The output is written past the caches. */
+  readonly past: boolean;
 }
 
 /** Which taps an input is read through: all, or the one at the window's centre, which `centre` numbers. */
@@ -100,8 +102,9 @@ export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
   const classes = spec.classes ? `_classes${spec.classes.taps.join('x')}` : '';
   const block = `${tile.keepsTaps ? 'kept' : 'operands'}${tile.rows}x${tile.columns}`;
+  const past = spec.past ? '_past' : '';
   const terms = spec.terms.length > 1 ? `_${spec.terms.join(',')}` : '';
-  const name = `${storageName(output)}_depthwise${terms}${epilogue}${classes}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
+  const name = `${storageName(output)}_depthwise${terms}${epilogue}${classes}${past}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
 }
 
@@ -262,7 +265,8 @@ function emitPart(
         a.freeVec(x);
       }
       if (spec.activation !== null) emitActivation(a, spec.activation, sum);
-      storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
+      if (spec.past && count === a.lanes) a.storePast(at(output, offset), sum);
+      else storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
     }
   a.freeVec(...sums.flat());
 }

@@ -15,6 +15,7 @@ import { type ReachAxis, reachBlocks } from './reach.ts';
 import type { BufferPlace } from './rename-buffers.ts';
 import { spans, wantedTiles } from './split-work.ts';
 import { type PixelStorage, pixelBytes } from './storage.ts';
+import { storesPast } from './store-past.ts';
 
 /** Best measured first; the first that fits is taken. Larger blocks gain nothing in a net but code. */
 const tileSizes: readonly DepthwiseTile[] = [
@@ -87,7 +88,8 @@ export function depthwiseTaskTiles(
     const residual = task.residual !== undefined;
     const terms = task.terms.map(({ taps }) => taps);
     const strides = { inputRow, outputRow, tile };
-    const epilogue = { residual, activation, output: storage };
+    const past = storage === 'f32' && storesPast(task.images * task.rows.positions * outputRow, channels);
+    const epilogue = { residual, activation, output: storage, past };
     return {
       rows,
       kernel: depthwiseKernel({ kernel, channels, rows, columns, terms, classes, ...strides, ...epilogue }),

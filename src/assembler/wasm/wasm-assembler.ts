@@ -363,6 +363,10 @@ export class WasmAssembler implements VectorAssembler {
 
   prefetch(): void {}
 
+  storePast(address: Address, source: Vec): void {
+    this.store(address, source);
+  }
+
   // Arithmetic
 
   newVec(): Vec {

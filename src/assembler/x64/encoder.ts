@@ -244,6 +244,13 @@ export class Encoder {
     this.instruction(0, 0x0f18, 1, source);
   }
 
+  /** What was stored past the caches is there for all before anything that is stored next. */
+  storeFence(): void {
+    this.code.u8(0x0f);
+    this.code.u8(0xae);
+    this.code.u8(0xf8);
+  }
+
   /** target += source, source = what target was; all at once for other threads. */
   lockExchangeAdd(target: Memory, source: number, wide: 0 | 1 = 1): void {
     this.code.u8(0xf0);

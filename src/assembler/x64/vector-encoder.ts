@@ -39,6 +39,7 @@ function row(
 export const VECTOR = {
   vmovups: row(none, 1, 0x10, 'whole'),
   vmovupsStore: row(none, 1, 0x11, 'whole'),
+  vmovntps: row(none, 1, 0x2b, 'whole'),
   vmovaps: row(none, 1, 0x28, 'whole'),
   vmovss: row(xf3, 1, 0x10, 4),
   vmovssStore: row(xf3, 1, 0x11, 4),

@@ -83,6 +83,7 @@ export abstract class X64Assembler implements VectorAssembler {
   protected readonly bytes: VectorBytes;
   protected readonly pool: ConstantPool;
   protected readonly convention: CallingConvention;
+  #storesPast = false;
   readonly #ints: RegisterFile;
   readonly #vecs: RegisterFile;
 
@@ -267,6 +268,11 @@ export abstract class X64Assembler implements VectorAssembler {
     this.storeBf16({ ...address, offset: address.offset + this.lanes * 2 }, high);
   }
 
+  storePast(address: Address, source: Vec): void {
+    this.#storesPast = true;
+    this.emit(VECTOR.vmovntps, source, 0, memoryAt(address));
+  }
+
   prefetch(address: Address): void {
     this.encoder.prefetch(memoryAt(address));
   }
@@ -319,6 +325,7 @@ export abstract class X64Assembler implements VectorAssembler {
   }
 
   epilogue(encoder: Encoder): void {
+    if (this.#storesPast) encoder.storeFence();
     vzeroupper(encoder);
     const vecs = this.#savedVecs();
     for (const [i, register] of vecs.entries())
