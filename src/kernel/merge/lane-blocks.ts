@@ -32,9 +32,17 @@ export function blockAt({ lanes, rows, offset }: LaneBlocks, vector: number, row
   return { buffer: 'scratch', offset: offset + (vector * rows + row) * lanes * 4 };
 }
 
-/** Channels of a vector. */
-export function lanesOf({ channels, lanes }: LaneBlocks, vector: number): number {
-  return Math.min(lanes, channels - vector * lanes);
+/** Whole vectors of channels, and what is left. */
+function vectorRuns({
+  channels,
+  lanes,
+}: LaneBlocks): readonly { first: number; times: number; used: number }[] {
+  const whole = Math.floor(channels / lanes);
+  const rest = channels - whole * lanes;
+  return [
+    ...(whole > 0 ? [{ first: 0, times: whole, used: lanes }] : []),
+    ...(rest > 0 ? [{ first: whole, times: 1, used: rest }] : []),
+  ];
 }
 
 /** [channels][columns] → rows first … of the blocks. */
@@ -44,14 +52,16 @@ export function intoBlocks(
   columns: number,
   first: number,
 ): readonly Tile[] {
-  return Array.from({ length: blocks.vectors }, (_, vector) =>
+  const { lanes, rows } = blocks;
+  return vectorRuns(blocks).map((run) =>
     turnTile({
-      rows: lanesOf(blocks, vector),
+      rows: run.used,
       columns,
-      from: { buffer, offset: offset + vector * blocks.lanes * columns * 4 },
+      from: { buffer, offset: offset + run.first * lanes * columns * 4 },
       fromRow: columns,
-      to: blockAt(blocks, vector, first),
-      toRow: blocks.lanes,
+      to: blockAt(blocks, run.first, first),
+      toRow: lanes,
+      repeat: { times: run.times, from: lanes * columns, to: rows * lanes },
     }),
   );
 }
@@ -63,14 +73,16 @@ export function fromBlocks(
   columns: number,
   first: number,
 ): readonly Tile[] {
-  return Array.from({ length: blocks.vectors }, (_, vector) =>
+  const { lanes, rows } = blocks;
+  return vectorRuns(blocks).map((run) =>
     turnTile({
       rows: columns,
-      columns: lanesOf(blocks, vector),
-      from: blockAt(blocks, vector, first),
-      fromRow: blocks.lanes,
-      to: { buffer, offset: offset + vector * blocks.lanes * columns * 4 },
+      columns: run.used,
+      from: blockAt(blocks, run.first, first),
+      fromRow: lanes,
+      to: { buffer, offset: offset + run.first * lanes * columns * 4 },
       toRow: columns,
+      repeat: { times: run.times, from: rows * lanes, to: lanes * columns },
     }),
   );
 }

@@ -1,9 +1,10 @@
 /** Copies a matrix with its rows as columns, number by number: for small matrices, as there are no shuffles. */
 import { at, type Int, type Vec, type VectorAssembler } from '../../assembler/vector-assembler.ts';
+import { countBySlot } from '../emit.ts';
 import type { KernelSpec, Tile } from '../plan.ts';
 import type { BufferPlace } from '../rename-buffers.ts';
 
-const SLOT = { from: 1, to: 2 } as const;
+const SLOT = { from: 1, to: 2, times: 3 } as const;
 const COLUMNS_A_TURN = 16;
 
 export interface Turn {
@@ -15,21 +16,44 @@ export interface Turn {
   readonly to: BufferPlace;
   /** Numbers from one row of the result, which was a column, to the next. */
   readonly toRow: number;
+  /** As many matrices of these sizes, and numbers from one to the next. */
+  readonly repeat?: { readonly times: number; readonly from: number; readonly to: number };
 }
 
 /** to[column][row] = from[row][column] */
-export function turnTile({ rows, columns, from, fromRow, to, toRow }: Turn): Tile {
+export function turnTile({ rows, columns, from, fromRow, to, toRow, repeat }: Turn): Tile {
+  const next = repeat ?? { times: 1, from: 0, to: 0 };
   const kernel: KernelSpec = {
-    name: `f32_turn_${rows}x${columns}_s${fromRow},${toRow}`,
-    generate: (a) => emitTurn(a, { rows, columns, fromRow, toRow }),
+    name: `f32_turn_${rows}x${columns}_s${fromRow},${toRow}_n${next.from},${next.to}`,
+    generate: (a) => emitTurns(a, { rows, columns, fromRow, toRow }, next),
   };
-  return { kernel, slots: [from, to] };
+  return { kernel, slots: [from, to, next.times] };
 }
 
 type Sizes = Pick<Turn, 'rows' | 'columns' | 'fromRow' | 'toRow'>;
 
-function emitTurn(a: VectorAssembler, { rows, columns, fromRow, toRow }: Sizes): void {
+function emitTurns(
+  a: VectorAssembler,
+  sizes: Sizes,
+  next: { readonly from: number; readonly to: number },
+): void {
   const [from, to, x] = [a.slot(SLOT.from), a.slot(SLOT.to), a.newVec()];
+  countBySlot(a, SLOT.times, () => {
+    emitTurn(a, sizes, from, to, x);
+    a.addInt(from, (next.from - sizes.rows * sizes.fromRow) * 4);
+    a.addInt(to, (next.to - sizes.rows) * 4);
+  });
+  a.freeVec(x);
+  a.freeInt(from, to);
+}
+
+function emitTurn(
+  a: VectorAssembler,
+  { rows, columns, fromRow, toRow }: Sizes,
+  from: Int,
+  to: Int,
+  x: Vec,
+): void {
   const whole = Math.floor(columns / COLUMNS_A_TURN);
   a.loop(rows, () => {
     a.loop(whole, () => emitColumns(a, from, to, x, COLUMNS_A_TURN, toRow));
@@ -37,8 +61,6 @@ function emitTurn(a: VectorAssembler, { rows, columns, fromRow, toRow }: Sizes):
     a.addInt(from, (fromRow - columns) * 4);
     a.addInt(to, (1 - columns * toRow) * 4);
   });
-  a.freeVec(x);
-  a.freeInt(from, to);
 }
 
 function emitColumns(a: VectorAssembler, from: Int, to: Int, x: Vec, columns: number, toRow: number): void {
