@@ -18,10 +18,10 @@ export interface DemoSettings {
 }
 
 const full: Omit<DemoSettings, 'out'> = {
-  train: 2000,
+  train: 4000,
   val: 400,
   size: 64,
-  epochs: 24,
+  epochs: 12,
   batch: 16,
   widths: [0.5, 0.5, 0.5, 0.5],
   pairs: [1, 1, 1, 1],
