@@ -18,6 +18,7 @@ export * from './index.ts';
 export { browserCpuEngine } from './platform/browser/cpu-engine.ts';
 export { createBrowserDecoder } from './platform/browser/image-decoder.ts';
 export { createBrowserPool } from './platform/browser/loader-workers.ts';
+export { browserTrainingEngine } from './platform/browser/training-engine.ts';
 
 export interface PageOptions extends LoadOptions {
   /** Where the JPEG decoder's WebAssembly is served, when the bundler does not place it. */

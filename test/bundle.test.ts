@@ -1,7 +1,7 @@
 /** What a page downloads to run nets: engine, kernels and helper threads, without labels, codecs and checkpoints. */
 import assert from 'node:assert/strict';
 import { basename } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
@@ -9,10 +9,18 @@ import { build } from 'esbuild';
 const mostBytes = 60_000;
 const built = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-test('the engine in a page: under 60 kB gzip, kernels included, nothing of Node or x86-64', async (t) => {
+const mostTrainingBytes = 80_000;
+
+test('the engine in a page: under 60 kB gzip, kernels included, nothing of Node or x86-64', (t) =>
+  check(t, 'cpu-engine', mostBytes));
+
+test('the training engine in a page: under 80 kB gzip', (t) =>
+  check(t, 'training-engine', mostTrainingBytes));
+
+async function check(t: TestContext, module: string, most: number): Promise<void> {
   const { outputFiles, metafile } = await build({
     entryPoints: {
-      engine: built('../src/platform/browser/cpu-engine.js'),
+      engine: built(`../src/platform/browser/${module}.js`),
       helper: built('../src/platform/browser/threads-worker.js'),
     },
     outdir: '/page',
@@ -44,5 +52,5 @@ test('the engine in a page: under 60 kB gzip, kernels included, nothing of Node 
   const total = sizes.reduce((sum, { gzip }) => sum + gzip, 0);
   for (const { name, minified, gzip } of sizes)
     t.diagnostic(`${name}: ${minified} bytes minified, ${gzip} gzip`);
-  assert.ok(total < mostBytes, `${total} bytes`);
-});
+  assert.ok(total < most, `${total} bytes`);
+}

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { bindParameters } from '../src/engine/bind.ts';
 import { lower } from '../src/engine/cpu/lower.ts';
+import { lowerTraining } from '../src/engine/cpu/lower-training.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { graphBuilder } from '../src/graph/builder.ts';
 import { type ConvGeometry, convGeometry, windowOutputSize } from '../src/graph/geometry.ts';
@@ -105,7 +106,7 @@ test('what is joined', async () => {
   for (const each of shared) {
     const graph = sharedGraph(each);
     const parameters = bindParameters(graph, initialWeights(graph, 'timm', 1));
-    const { tasks } = lower(graph, parameters, machine.machine.target);
+    const { tasks } = lower(graph, parameters, machine.machine.target, 'f32', lowerTraining);
     assert.equal(tasks.length, each.tasks, `${each.name}: ${tasks.map(({ ops }) => ops).join(' | ')}`);
   }
 });

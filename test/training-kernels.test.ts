@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { lowerNode } from '../src/engine/cpu/lower-rules.ts';
+import { lowerTraining } from '../src/engine/cpu/lower-training.ts';
 import { forward } from '../src/engine/reference/forward.ts';
 import type { OpKind } from '../src/graph/graph.ts';
 import { valueAt } from '../src/graph/graph.ts';
@@ -43,7 +44,7 @@ function planned(test: TestMachine, c: OpCase) {
     const { name } = valueAt(graph, id);
     return inputs[name] ?? weights.get(name) ?? assert.fail(`${c.name}: no values for ${name}`);
   });
-  const lowered = lowerNode(node, { graph, constants: new Map() });
+  const lowered = lowerNode(node, { graph, constants: new Map(), training: lowerTraining });
   assert.ok(lowered.kind === 'whole', `${c.name}: is ${lowered.kind}`);
   const expected = node.outputs.map((id) => tensorOf(valueAt(graph, id).shape, () => Number.NaN));
   forward(node, operands.map(toFloat64), expected);

@@ -5,6 +5,7 @@ import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
 import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';
 import { lower, type StoragePrecision } from './lower.ts';
+import type { LowerTraining } from './lowered.ts';
 import type { MachineProvider } from './machine-provider.ts';
 import { createSession } from './session.ts';
 import type { ThreadPool } from './thread-pool.ts';
@@ -14,6 +15,8 @@ export interface CpuEngineParts {
   readonly machines: readonly MachineProvider[];
   /** Absent: every session runs on the caller's thread alone. */
   readonly pool?: ThreadPool | undefined;
+  /** `lowerTraining`, for engines that train too. */
+  readonly training?: LowerTraining | undefined;
 }
 
 export const MAX_THREADS = 64;
@@ -29,7 +32,7 @@ export function createCpuEngine(parts: CpuEngineParts): Engine {
 }
 
 function compile(
-  { machines, pool }: CpuEngineParts,
+  { machines, pool, training }: CpuEngineParts,
   graph: CheckedGraph,
   weights: Weights,
   options: CompileOptions = {},
@@ -39,7 +42,7 @@ function compile(
   const wanted = checkThreads(options.threads ?? 'auto', pool);
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
-  const program = lower(graph, parameters, provider.target, precision);
+  const program = lower(graph, parameters, provider.target, precision, training);
   const threads = pool && provider.canShare ? wanted : 1;
   return createSession({
     graph,

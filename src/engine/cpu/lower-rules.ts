@@ -1,3 +1,4 @@
+import { EngineError } from '../../errors.ts';
 import { convGeometry } from '../../graph/geometry.ts';
 import type { NetOpKind, Node, ValueId } from '../../graph/graph.ts';
 import { isNetNode } from '../../graph/node-rules.ts';
@@ -7,7 +8,6 @@ import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
 import { planSoftmax } from '../../kernel/softmax.ts';
 import { planGlobalAveragePool } from '../../kernel/spatial-sum.ts';
 import { type Shape, sameShape } from '../../tensor/tensor.ts';
-import { lowerTraining } from './lower-training.ts';
 import {
   type ChainLink,
   type ConvWeights,
@@ -122,7 +122,12 @@ const lowerTable: LowerTable = {
 
 /** Looks a node's row up by kind. @throws EngineError where an operand must be a parameter and is not */
 export function lowerNode(node: Node, context: LowerContext): Lowered {
-  return isNetNode(node) ? lowerNet(node, context) : lowerTraining(node, context);
+  if (isNetNode(node)) return lowerNet(node, context);
+  if (context.training) return context.training(node, context);
+  throw new EngineError(
+    `${node.kind} "${node.name}": this engine only runs nets; training needs the training engine of the platform.`,
+    { node: node.name },
+  );
 }
 
 function lowerNet<K extends NetOpKind>(node: Node<K>, context: LowerContext): Lowered {

@@ -1,4 +1,3 @@
-import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import { convGradientRules } from './lower-conv-gradients.ts';
 import { detectionLossRules } from './lower-detection-loss.ts';
@@ -8,10 +7,10 @@ import { mergeRules } from './lower-merge.ts';
 import { normTrainingRules } from './lower-norm-training.ts';
 import { spatialGradientRules } from './lower-spatial-gradients.ts';
 import { updateRules } from './lower-updates.ts';
-import type { LowerContext, Lowered } from './lowered.ts';
+import type { LowerContext, Lowered, LowerTraining } from './lowered.ts';
 import type { TrainingLowerRule, TrainingLowerRules, TrainingOpKind } from './training-rules.ts';
 
-const lowerTable: Partial<TrainingLowerRules> = {
+const lowerTable: TrainingLowerRules = {
   ...elementTrainingRules,
   ...convGradientRules,
   ...detectionLossRules,
@@ -22,8 +21,10 @@ const lowerTable: Partial<TrainingLowerRules> = {
   ...updateRules,
 };
 
-export function lowerTraining<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {
-  const rule: TrainingLowerRule<K> | undefined = lowerTable[node.kind as K];
-  if (rule === undefined) throw new EngineError(`engine cpu: ${node.kind} "${node.name}" is unknown.`);
+/** Looks a node's row up by kind. */
+export const lowerTraining: LowerTraining = (node, context) => lowerRow(node, context);
+
+function lowerRow<K extends TrainingOpKind>(node: Node<K>, context: LowerContext): Lowered {
+  const rule: TrainingLowerRule<K> = lowerTable[node.kind as K];
   return rule(node, context);
 }

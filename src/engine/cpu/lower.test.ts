@@ -8,6 +8,7 @@ import { activationLayer, batchNormLayer, convLayer, linearLayer } from '../../g
 import { initialWeights } from '../../model/initialize.ts';
 import { bindParameters } from '../bind.ts';
 import { lower } from './lower.ts';
+import { lowerTraining } from './lower-training.ts';
 import { place } from './placement.ts';
 import type { Program } from './program.ts';
 
@@ -31,7 +32,7 @@ function lowering(build: (b: GraphBuilder, x: ValueId) => void): Lowering {
   build(b, b.input('x', [2, 4, 4, 8]));
   const graph = b.finish();
   const parameters = bindParameters(graph, initialWeights(graph, 'timm', 1));
-  const program = lower(graph, parameters, target);
+  const program = lower(graph, parameters, target, 'f32', lowerTraining);
   return {
     program,
     ops: program.tasks.map((task) => task.ops),

@@ -11,7 +11,7 @@ import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { gatherSmall } from './gather.ts';
 import { joinGradients } from './join-gradients.ts';
 import { lowerNode } from './lower-rules.ts';
-import { type ChainLink, type ChainView, type Lowered, operandsOf } from './lowered.ts';
+import { type ChainLink, type ChainView, type Lowered, type LowerTraining, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
 import { updatesEarly } from './schedule.ts';
 import { convSources, convTask, type Group } from './task-group.ts';
@@ -32,12 +32,13 @@ export function lower(
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
   precision: StoragePrecision = 'f32',
+  training?: LowerTraining,
 ): Program {
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
   const known = new Map<ValueId, Tensor>();
   const lowered = graph.nodes.map((node) => {
-    const how = lowerNode(node, { graph, constants });
+    const how = lowerNode(node, { graph, constants, training });
     const [output] = node.outputs;
     if (how.kind === 'known' && output !== undefined) {
       known.set(output, how.tensor);

@@ -2,7 +2,7 @@ import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
-import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
+import { type CheckedGraph, type NetOpKind, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import type { InputGradTask } from '../../kernel/conv-gradients.ts';
 import type { ElementwiseLink } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
@@ -63,7 +63,11 @@ export function operandsOf(link: ChainLink): readonly ValueId[] {
   return 'operands' in link ? link.operands : [];
 }
 
+/** Lowers nodes that belong to training; an engine that only runs nets has none, which keeps pages small. */
+export type LowerTraining = (node: Exclude<Node, Node<NetOpKind>>, context: LowerContext) => Lowered;
+
 export interface LowerContext {
+  readonly training: LowerTraining | undefined;
   readonly graph: CheckedGraph;
   /** Parameters that no run changes, and results that never change: they may be packed and folded. */
   readonly constants: ReadonlyMap<ValueId, Tensor>;

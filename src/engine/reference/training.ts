@@ -1,4 +1,3 @@
-import { EngineError } from '../../errors.ts';
 import type { Node } from '../../graph/graph.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { convGradientRules } from './conv-gradients.ts';
@@ -10,7 +9,7 @@ import { spatialGradientRules } from './spatial-gradients.ts';
 import type { TrainingOpKind, TrainingRule, TrainingRules } from './training-rules.ts';
 import { updateRules } from './updates.ts';
 
-const trainingTable: Partial<TrainingRules> = {
+const trainingTable: TrainingRules = {
   ...convGradientRules,
   ...mergeRules,
   ...spatialGradientRules,
@@ -25,7 +24,6 @@ export function forwardTraining<K extends TrainingOpKind>(
   x: readonly Tensor[],
   y: readonly Tensor[],
 ): void {
-  const rule: TrainingRule<K> | undefined = trainingTable[node.kind as K];
-  if (rule === undefined) throw new EngineError(`reference engine: ${node.kind} "${node.name}" is unknown.`);
+  const rule: TrainingRule<K> = trainingTable[node.kind as K];
   rule(node, x, y);
 }

@@ -3,6 +3,7 @@
 import { freemem } from 'node:os';
 import { constrainedMemory } from 'node:process';
 import { type CpuEngineParts, createCpuEngine } from '../../engine/cpu/cpu-engine.ts';
+import { lowerTraining } from '../../engine/cpu/lower-training.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import type { Engine } from '../../engine/engine.ts';
@@ -29,7 +30,7 @@ export function nodeCpuParts(): Promise<CpuEngineParts> {
 async function compose(): Promise<CpuEngineParts> {
   const support = await nativeSupport();
   const pool: ThreadPool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
-  return { machines: nodeMachines(support), pool };
+  return { machines: nodeMachines(support), pool, training: lowerTraining };
 }
 
 /** Machines of this process, the fastest first. */
