@@ -38,6 +38,7 @@ export { imagenetClasses } from './hub/labels/class-names.ts';
 export { listModels, type ModelEntry } from './hub/models.ts';
 export { applyTransform } from './image/apply-transform.ts';
 export type { Augmentation } from './image/augmentation.ts';
+export { classColours } from './image/class-colours.ts';
 export type { DecodeOptions, ImageDecoder } from './image/codec.ts';
 export { contactSheet } from './image/contact-sheet.ts';
 export { encodePng, type IndexedImage } from './image/encode-png.ts';
@@ -67,12 +68,27 @@ export {
   type FormFacts,
   type NetFacts,
 } from './task/describe-net.ts';
+export {
+  createDetector,
+  type DetectedObject,
+  type DetectOptions,
+  type Detector,
+  type HeadOptions,
+} from './task/detect.ts';
+export { buildHeadNet, type HeadNet } from './task/head-net.ts';
 export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';
 export { type LoadedNet, loadNet } from './task/load-net.ts';
 export { type NetMetadata, readNetMetadata, writeNetMetadata } from './task/net-metadata.ts';
 export { type Race, type RaceSchedule, race } from './task/race.ts';
 export { type CheckpointNet, readNet } from './task/read-net.ts';
+export {
+  createSegmenter,
+  type Segmentation,
+  type SegmentedClass,
+  type Segmenter,
+} from './task/segment.ts';
+export { detectHead, segmentHead, type Task, type TaskHead } from './task/task-head.ts';
 export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
