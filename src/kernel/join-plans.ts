@@ -13,7 +13,11 @@ export function placedSteps({ plan, places }: PlacedPlan): readonly TileStep[] {
 
 /** Plans that do not depend on each other: their first steps together, then their second ones, … */
 export function sideBySide(plans: readonly PlacedPlan[]): readonly TileStep[] {
-  const all = plans.map(placedSteps);
+  return stepsSideBySide(plans.map(placedSteps));
+}
+
+/** The same of their steps. */
+export function stepsSideBySide(all: readonly (readonly TileStep[])[]): readonly TileStep[] {
   const count = Math.max(0, ...all.map((steps) => steps.length));
   return Array.from({ length: count }, (_, i) => all.flatMap((steps) => steps[i] ?? []));
 }

@@ -182,3 +182,15 @@ const unique = (cases: readonly OpCase[]): readonly OpCase[] => [
 ];
 
 export const trainingMergeCases: readonly OpCase[] = unique(branchCases.flatMap(casesOf));
+
+/** Pictures so large that fast engines take their moments in several goes. */
+const largePictures: readonly Branches[] = [
+  { from: 3, to: 4, kernel: 3, branches: 1, size: [150, 140], batch: 2 },
+  { from: 16, to: 16, kernel: 1, branches: 1, size: [270, 260] },
+  { from: 3, to: 3, groups: 3, kernel: 3, branches: 1, size: [50, 53] },
+  { from: 18, to: 18, groups: 18, kernel: 3, stride: 2, branches: 1, size: [67, 70], batch: 2 },
+];
+
+export const largeMomentCases: readonly OpCase[] = largePictures
+  .flatMap(casesOf)
+  .filter(({ kind }) => kind === 'patchMoments' || kind === 'patchMomentsGrad');

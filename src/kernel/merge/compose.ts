@@ -1,6 +1,7 @@
-/** Plans put together from plans: where parts keep things in scratch memory, and which of them run side by side. */
-import type { BufferName, TaskPlan, TileStep } from '../plan.ts';
-import { type BufferPlace, renameTiles } from '../rename-buffers.ts';
+/** Plans put together from plans: where parts keep things in scratch memory. */
+import { type PlacedPlan, placedSteps } from '../join-plans.ts';
+import type { TaskPlan, TileStep } from '../plan.ts';
+import type { BufferPlace } from '../rename-buffers.ts';
 
 const ALIGNMENT = 64;
 
@@ -27,16 +28,12 @@ export function scratchAt(offset: number): BufferPlace {
   return { buffer: 'scratch', offset };
 }
 
-type Places = Partial<Readonly<Record<BufferName, BufferPlace>>>;
-
 /** The steps of a plan without constants on other buffers, with scratch memory of its own. */
-export function partSteps(plan: TaskPlan, places: Places, layout: ScratchLayout): readonly TileStep[] {
+export function partSteps(
+  plan: TaskPlan,
+  places: PlacedPlan['places'],
+  layout: ScratchLayout,
+): readonly TileStep[] {
   const scratch = scratchAt(layout.take(plan.scratchBytes / 4));
-  return plan.steps.map((tiles) => renameTiles(tiles, { ...places, scratch }));
-}
-
-/** Independent parts at the same time: the first steps of all, then the second ones, … */
-export function sideBySide(parts: readonly (readonly TileStep[])[]): readonly TileStep[] {
-  const most = Math.max(0, ...parts.map((steps) => steps.length));
-  return Array.from({ length: most }, (_, i) => parts.flatMap((steps) => steps[i] ?? []));
+  return placedSteps({ plan, places: { ...places, scratch } });
 }

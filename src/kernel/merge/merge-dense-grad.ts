@@ -8,9 +8,10 @@
  */
 import { at, type Vec, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { type GemmTask, planGemm } from '../gemm.ts';
+import { stepsSideBySide } from '../join-plans.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { overRow, partAt } from '../vector-span.ts';
-import { partSteps, type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
+import { partSteps, type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import {
   type BranchRows,
   branchRows,
@@ -147,7 +148,7 @@ function products(
     });
     return [dcovariance, dmoment];
   });
-  return sideBySide(parts.flat());
+  return stepsSideBySide(parts.flat());
 }
 
 function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places): readonly Slot[] {

@@ -4,8 +4,9 @@
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { planGemm } from '../gemm.ts';
+import { stepsSideBySide } from '../join-plans.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile } from '../plan.ts';
-import { partSteps, scratchAt, scratchLayout, sideBySide } from './compose.ts';
+import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import {
   addScaled,
   type BranchRows,
@@ -72,7 +73,7 @@ export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan 
   const last = rowSpans(task).map(
     (span): Tile => ({ kernel, slots: mergeSlots(task, span, { rows, products, scales }) }),
   );
-  const steps = [spread, ...sideBySide(multiplied), last].filter((tiles) => tiles.length > 0);
+  const steps = [spread, ...stepsSideBySide(multiplied), last].filter((tiles) => tiles.length > 0);
   const flops = 2 * points.length * outChannels * length * length;
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops };
 }

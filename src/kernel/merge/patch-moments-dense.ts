@@ -3,10 +3,11 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
+import { stepsSideBySide } from '../join-plans.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { type Span, spans } from '../split-work.ts';
 import { overRow, partAt } from '../vector-span.ts';
-import { type ScratchLayout, scratchAt, scratchLayout, sideBySide } from './compose.ts';
+import { type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';
 import { pilotTableTile, pilotTile } from './pilot.ts';
@@ -96,7 +97,7 @@ function products(
   scratch: ScratchLayout,
 ): readonly TileStep[] {
   const row = groups * length;
-  return sideBySide(
+  return stepsSideBySide(
     Array.from({ length: groups }, (_, group) => {
       const patches = scratchAt(rows + group * length * 4);
       const to = scratchAt(products + group * length * length * 4);

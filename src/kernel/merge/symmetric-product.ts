@@ -4,10 +4,11 @@
  */
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { planGemm } from '../gemm.ts';
+import { stepsSideBySide } from '../join-plans.ts';
 import type { Tile, TileStep } from '../plan.ts';
 import type { BufferPlace } from '../rename-buffers.ts';
 import { type Span, spans } from '../split-work.ts';
-import { partSteps, type ScratchLayout, sideBySide } from './compose.ts';
+import { partSteps, type ScratchLayout } from './compose.ts';
 import { turnTile } from './turn.ts';
 
 /** Columns of a panel, about: narrower ones save more of what lies below the diagonal, and cost more each. */
@@ -42,7 +43,7 @@ export function upperProduct(
   { length, steps, accumulate, a, aRow, b, bRow, to }: SymmetricProduct,
   scratch: ScratchLayout,
 ): readonly TileStep[] {
-  return sideBySide(
+  return stepsSideBySide(
     panels(length).map(({ first, end }) => {
       const plan = planGemm(target, {
         m: end,
