@@ -11,7 +11,7 @@ import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, type Tensor, type Weights } from '../src/tensor/tensor.ts';
 import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
 import { namedRecipe } from '../src/training/recipes.ts';
-import { stepInputs, targetsInput, trainingStep } from '../src/training/step.ts';
+import { stepInputs, targetsInput, teacherInput, trainingStep } from '../src/training/step.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
 
 after(() => pool.dispose());
@@ -43,6 +43,12 @@ const recipes: { readonly [name: string]: Recipe } = {
     optimizer: adamw,
     loss: { kind: 'binaryCrossEntropy', smoothing: 0.1 },
   },
+  'a teacher, first layers frozen': {
+    ...base,
+    rate,
+    freeze: 'stage1',
+    distill: { share: 0.5, temperature: 2 },
+  },
 };
 
 const random = createRandom(5);
@@ -67,7 +73,8 @@ async function learn(on: Engine, rules: Recipe, options: object): Promise<Learne
   let outputs: NamedTensors = {};
   for (let step = 0; step < steps; step++) {
     const scheduled = stepInputs(rules, { step, stepsPerEpoch: steps, epochs: rules.epochs });
-    outputs = await session.run({ image, [targetsInput]: labels, ...scheduled });
+    const teacher = rules.distill ? { [teacherInput]: labels } : {};
+    outputs = await session.run({ image, [targetsInput]: labels, ...teacher, ...scheduled });
   }
   const state = session.state();
   session.dispose();
