@@ -234,6 +234,13 @@ const depthwiseTileCases: readonly Case[] = [3, 5].flatMap((kernel) =>
   ),
 );
 
+/** Results of 2 MiB, one for each row. */
+const largeCases: readonly Case[] = [
+  { input: [2, 128, 128, 16], outChannels: 16, geometry: { kernel: 3, groups: 16 } },
+  { input: [2, 128, 128, 32], outChannels: 16, geometry: { kernel: 1 }, activation: 'relu' },
+  { input: [8, 128, 128, 3], outChannels: 16, geometry: { kernel: 3, stride: 2 } },
+];
+
 /** The f32 code of AVX-512 is the same with and without bf16. */
 const machines = (await allMachines()).filter(({ name }) => !name.includes('without'));
 
@@ -248,6 +255,20 @@ for (const each of machines) {
         for (const one of cases) runCase(each.make(), row.plan, random, one, row.name);
       });
     }
+
+    it('large results are written past the caches', () => {
+      // The memory of other machines here is too small.
+      if (each.make().machine.kind !== 'native') return;
+      const random = createRandom(10);
+      for (const one of largeCases) {
+        const plan: Plan = (target, task) => {
+          const made = convolutionRow(task).plan(target, task);
+          assert.ok(made.steps.flat().some(({ kernel }) => kernel.name.includes('_past')));
+          return made;
+        };
+        runCase(each.make(), plan, random, one, 'large');
+      }
+    });
 
     it('pointwise, every tile that the target could choose', () => {
       const random = createRandom(8);

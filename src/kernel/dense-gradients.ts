@@ -174,6 +174,7 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       transposeA: false,
       transposeB: false,
       accumulate: false,
+      past: asTheyAre,
       leading: { a: outChannels, c: row },
     }),
   );

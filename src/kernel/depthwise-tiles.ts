@@ -10,12 +10,12 @@ import {
   depthwiseKernel,
   depthwiseSlots,
 } from './depthwise-kernel.ts';
+import { storesPast } from './large-tensors.ts';
 import type { Tile } from './plan.ts';
 import { type ReachAxis, reachBlocks } from './reach.ts';
 import type { BufferPlace } from './rename-buffers.ts';
 import { spans, wantedTiles } from './split-work.ts';
 import { type PixelStorage, pixelBytes } from './storage.ts';
-import { storesPast } from './store-past.ts';
 
 /** Best measured first; the first that fits is taken. Larger blocks gain nothing in a net but code. */
 const tileSizes: readonly DepthwiseTile[] = [
@@ -88,7 +88,8 @@ export function depthwiseTaskTiles(
     const residual = task.residual !== undefined;
     const terms = task.terms.map(({ taps }) => taps);
     const strides = { inputRow, outputRow, tile };
-    const past = storage === 'f32' && storesPast(task.images * task.rows.positions * outputRow, channels);
+    const past =
+      storage === 'f32' && storesPast(task.images, task.images * task.rows.positions * outputRow, channels);
     const epilogue = { residual, activation, output: storage, past };
     return {
       rows,

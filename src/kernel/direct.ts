@@ -11,6 +11,7 @@ import {
   type ConvSizes,
   convSizes,
 } from './convolution-row.ts';
+import { storesPast } from './large-tensors.ts';
 import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
@@ -138,6 +139,12 @@ function directSpec({ task, sizes }: Context, group: PanelGroup, blocks: readonl
     lastLanes: group.lastLanes,
     blocks,
     prefetch: 0,
+    streams: false,
+    past: storesPast(
+      sizes.images,
+      sizes.images * sizes.outHeight * sizes.outWidth * sizes.outChannels * 4,
+      sizes.outChannels / task.geometry.groups,
+    ),
     clipsRows: whole.includes(false),
     residual: task.residual,
     activation: task.activation,

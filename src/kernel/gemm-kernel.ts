@@ -16,6 +16,7 @@ import {
   type VectorTarget,
 } from '../assembler/vector-assembler.ts';
 import { countBySlot } from './emit.ts';
+import { rowsCollide } from './large-tensors.ts';
 import type { KernelSpec, Slot } from './plan.ts';
 
 /** Everything the code depends on; strides are in bytes. */
@@ -34,6 +35,8 @@ export interface GemmSpec {
   readonly wholeVectors: boolean;
   /** Rows of C in a block, for each kind of block. */
   readonly heights: readonly number[];
+  /** C is written past the caches: sums are no longer than a chunk. */
+  readonly past: boolean;
 }
 
 const SLOT = {
@@ -66,13 +69,11 @@ export interface GemmRecord {
 }
 
 /** Steps after which the next block of C takes its turn: a panel of so many rows stays in the first cache. */
-const CHUNK_STEPS = 256;
+export const CHUNK_STEPS = 256;
 
 /** Rows that lie apart are fetched so many steps ahead: processors see neighbouring ones coming by themselves. */
 const STEPS_AHEAD = 64;
 const CACHE_LINE = 64;
-/** Rows a multiple of so many bytes apart have few places in the first cache. */
-const ROWS_COLLIDE = 2048;
 
 interface LoopStyle {
   /** Steps in the innermost loop's body; divides CHUNK_STEPS. */
@@ -109,9 +110,9 @@ export function gemmSlots(target: VectorTarget, spec: GemmSpec, record: GemmReco
 }
 
 export function gemmKernel(spec: GemmSpec): KernelSpec {
-  const { aRow, aStep, bStep, bPanel, cRow, vectors, lastLanes, wholeVectors, heights } = spec;
+  const { aRow, aStep, bStep, bPanel, cRow, vectors, lastLanes, wholeVectors, heights, past } = spec;
   const strides = [aRow, aStep, bStep, bPanel, cRow].join(',');
-  const name = `f32_gemm_${heights.join(',')}x${vectors}.${lastLanes}${wholeVectors ? 'w' : ''}_s${strides}`;
+  const name = `f32_gemm_${heights.join(',')}x${vectors}.${lastLanes}${wholeVectors ? 'w' : ''}${past ? '_past' : ''}_s${strides}`;
   return { name, generate: (a) => emitProduct(a, spec) };
 }
 
@@ -186,7 +187,10 @@ function emitBlock(a: VectorAssembler, spec: GemmSpec, height: number, state: St
     () => eachPart(a, spec, sums, (sum) => a.zero(sum)),
   );
   emitSteps(a, spec, sums, state);
-  eachPart(a, spec, sums, (sum, offset, lanes) => a.store(at(state.c, offset), sum, lanes));
+  eachPart(a, spec, sums, (sum, offset, lanes) => {
+    if (spec.past && lanes === a.lanes) a.storePast(at(state.c, offset), sum);
+    else a.store(at(state.c, offset), sum, lanes);
+  });
   a.freeVec(...sums.flat());
   a.addInt(state.a, height * spec.aRow);
   a.addInt(state.c, height * spec.cRow);
@@ -228,7 +232,7 @@ function emitSteps(a: VectorAssembler, spec: GemmSpec, sums: Sums, state: State)
 
 /** Rows of A that the next block reads are fetched meanwhile, unless they would take the places of this block's. */
 function fetchesNextBlock({ aRow, aStep }: GemmSpec): boolean {
-  return aStep === 4 && aRow % ROWS_COLLIDE !== 0;
+  return aStep === 4 && !rowsCollide(aRow);
 }
 
 /** sums[r][v] += A[r] · B[v]. A number used by several vectors is worth a register of its own. */

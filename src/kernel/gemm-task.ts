@@ -19,6 +19,8 @@ export interface GemmTask {
   readonly transposeB: boolean;
   /** C holds numbers that the product is added to. */
   readonly accumulate: boolean;
+  /** Nothing reads C soon: where it is large it is written past the caches. It begins at a multiple of 64 bytes. */
+  readonly past?: boolean;
   /** Numbers from one stored row to the next, where rows do not lie back to back. */
   readonly leading?: { readonly a?: number; readonly b?: number; readonly c?: number };
 }

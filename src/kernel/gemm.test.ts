@@ -86,6 +86,20 @@ for (const each of machines) {
       });
     }
 
+    it('large results are written past the caches', () => {
+      const random = createRandom(14);
+      const plain = { transposeA: false, transposeB: false, accumulate: false, past: true };
+      const task: GemmTask = { ...plain, m: 8192, n: 64, k: 20 };
+      for (const row of gemmRows) {
+        const test = each.make();
+        // The memory of other machines here is too small.
+        if (test.machine.kind !== 'native') return;
+        const plan = row.plan(test.machine.target, task);
+        assert.ok(plan.steps.flat().some(({ kernel }) => kernel.name.includes('_past')));
+        runTask(test, plan, random, task, row.name);
+      }
+    });
+
     it('the order of tiles changes no bit', () => {
       const test = each.make();
       const random = createRandom(13);

@@ -9,10 +9,11 @@
  * are summed apart and added up in order.
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { type GemmSpec, gemmKernel, gemmSlots } from './gemm-kernel.ts';
+import { CHUNK_STEPS, type GemmSpec, gemmKernel, gemmSlots } from './gemm-kernel.ts';
 import { type Packing, packedBytes, packTiles, panelOffset } from './gemm-pack.ts';
 import { type SumTask, sumTiles } from './gemm-sum.ts';
 import { type GemmLayout, type GemmRow, type GemmTask, gemmLayout } from './gemm-task.ts';
+import { storesPast } from './large-tensors.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import type { Slot, TaskPlan, Tile } from './plan.ts';
 import { type Span, spans, wantedTiles } from './split-work.ts';
@@ -101,6 +102,7 @@ function sharesOf(context: Context, flops: number, parts: number): readonly Shar
 function productTile(context: Context, { steps, part, group, panels, blocks }: Share): Tile {
   const { target, task, layout, packing, sum } = context;
   const { lanes } = target;
+  const { m, n, k } = task;
   const rowsBefore = context.blocks.slice(0, blocks.first).reduce((count, block) => count + block, 0);
   const own = context.blocks.slice(blocks.first, blocks.end);
   const heights = [...new Set(context.blocks)];
@@ -117,6 +119,12 @@ function productTile(context: Context, { steps, part, group, panels, blocks }: S
     lastLanes: group.lastLanes,
     wholeVectors: packing !== undefined,
     heights,
+    past:
+      task.past === true &&
+      k <= CHUNK_STEPS &&
+      sum === undefined &&
+      cRow === n * 4 &&
+      storesPast(m, m * cRow, n),
   };
   const b: Slot = packing
     ? { buffer: 'scratch', offset: panelOffset(packing, group, panels.first) + steps.first * panelRow }

@@ -53,6 +53,10 @@ export interface PanelSpec {
   readonly blocks: readonly PanelBlock[];
   /** How far ahead weights are fetched, 0 for not at all: the next panel's where they are not in the caches. */
   readonly prefetch: number;
+  /** The next block's input is fetched meanwhile, as no cache holds it; only where the window is a single point. */
+  readonly streams: boolean;
+  /** The output is written past the caches. */
+  readonly past: boolean;
   /** The record says which kernel rows lie inside the input. */
   readonly clipsRows: boolean;
   readonly residual: boolean;
@@ -107,7 +111,7 @@ function panelName(spec: PanelSpec): string {
     spec.outputLineStride,
   ];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
+  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}${spec.streams ? '_streams' : ''}${spec.past ? '_past' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
 }
 
 /** Pointers that live as long as a panel. */
@@ -273,7 +277,12 @@ function emitRun(a: VectorAssembler, spec: PanelSpec, run: Run, sums: Sums, from
         a.prefetch(at(row, weightOffset + spec.prefetch + line));
   };
   a.loop(loops, () => {
-    for (let u = 0; u < unroll; u++) step(u);
+    for (let u = 0; u < unroll; u++) {
+      step(u);
+      if (spec.streams && unroll > 1)
+        for (let p = sums.length + u; p < 2 * sums.length; p += unroll)
+          a.prefetch(at(from, inputOffset + u * 4 + p * spec.positionStride));
+    }
     a.addInt(from, unroll * 4);
     a.addInt(row, unroll * stepBytes);
   });
@@ -337,7 +346,8 @@ function finishBlock(
         a.freeVec(x);
       }
       if (spec.activation !== null) emitActivation(a, spec.activation, sum);
-      a.store(at(output, offset), sum, count);
+      if (spec.past && count === a.lanes) a.storePast(at(output, offset), sum);
+      else a.store(at(output, offset), sum, count);
     }
   }
 }

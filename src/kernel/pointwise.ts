@@ -11,6 +11,7 @@ import {
   type ConvSizes,
   convSizes,
 } from './convolution-row.ts';
+import { isLarge, rowsCollide, storesPast } from './large-tensors.ts';
 import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
@@ -149,6 +150,8 @@ function pointwiseSpec(task: ConvShape, group: PanelGroup, heights: readonly Hei
     lastLanes: group.lastLanes,
     blocks,
     prefetch: rows > 1 ? WEIGHTS_AHEAD : 0,
+    streams: isLarge(rows * inChannels * 4) && !rowsCollide(inChannels * 4),
+    past: storesPast(images, rows * outChannels * 4, outChannels),
     clipsRows: false,
     residual: task.residual,
     activation: task.activation,
