@@ -41,6 +41,8 @@ export type { Augmentation } from './image/augmentation.ts';
 export { classColours } from './image/class-colours.ts';
 export type { DecodeOptions, ImageDecoder } from './image/codec.ts';
 export { contactSheet } from './image/contact-sheet.ts';
+export { drawBoxes, type LabelledBox } from './image/draw/draw-boxes.ts';
+export { drawClasses } from './image/draw/draw-classes.ts';
 export { encodePng, type IndexedImage } from './image/encode-png.ts';
 export { describeEvalTransform, type EvalTransform, evalTransforms } from './image/eval-transform.ts';
 export { fromPixels, type Image, type PixelSource } from './image/image.ts';

@@ -34,6 +34,9 @@ const visions: readonly (readonly [Rgb, Rgb, Rgb])[] = [
   ],
 ];
 
+/** CIELAB lightness; what is outside would look like a shadow or a light. */
+const [darkest, brightest] = [35, 93];
+
 let known: readonly Rgb[] = first;
 
 /** Colours of labels 0, 1, …; a label's is the same however many there are. */
@@ -52,7 +55,9 @@ type Lab = readonly [number, number, number];
 function extended(count: number): readonly Rgb[] {
   const steps = [20, 60, 100, 140, 180, 215, 250];
   const candidates = steps.flatMap((r) => steps.flatMap((g) => steps.map((b): Rgb => [r, g, b])));
-  const rest = candidates.map((rgb) => ({ rgb, seen: appearances(rgb), gap: Number.POSITIVE_INFINITY }));
+  const rest = candidates
+    .map((rgb) => ({ rgb, seen: appearances(rgb), gap: Number.POSITIVE_INFINITY }))
+    .filter(({ seen: [normal] }) => normal !== undefined && normal[0] > darkest && normal[0] < brightest);
   const chosen: Rgb[] = [];
   const take = (rgb: Rgb): void => {
     const seen = appearances(rgb);
