@@ -307,10 +307,10 @@ describe('real data', () => {
     assert.deepEqual([voc.data.format, json.data.format], ['voc', 'coco']);
     assert.deepEqual(voc.data.classes, json.data.classes);
     const zero = voc.report.findings.filter(({ kind }) => kind === 'zero-area').map(({ where }) => where);
-    assert.deepEqual(
-      zero.map((where) => where.replace(/ line.*/, '')).sort(),
-      ['Annotations/BloodImage_00338.xml', 'Annotations/BloodImage_00343.xml'],
-    );
+    assert.deepEqual(zero.map((where) => where.replace(/ line.*/, '')).sort(), [
+      'Annotations/BloodImage_00338.xml',
+      'Annotations/BloodImage_00343.xml',
+    ]);
     assert.deepEqual(totals(voc.report), totals(json.report));
     const boxes = (data: typeof voc.data) =>
       data.train.samples
