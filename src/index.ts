@@ -77,6 +77,7 @@ export {
   type Detector,
   type HeadOptions,
 } from './task/detect.ts';
+export { encodeHeadNet, type NamedHeadNet, readHeadNet, readTaskHead } from './task/head-checkpoint.ts';
 export { buildHeadNet, type HeadNet } from './task/head-net.ts';
 export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';

@@ -10,6 +10,7 @@ import type { MobileOneConfig } from '../model/config.ts';
 import { inferConfig } from '../model/infer-config.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { elementCount, type Shape } from '../tensor/tensor.ts';
+import { headParameterShapes } from './head-checkpoint.ts';
 import { type NetMetadata, readNetMetadata } from './net-metadata.ts';
 import { parameterShapes } from './read-net.ts';
 
@@ -53,8 +54,8 @@ export interface InspectedCheckpoint {
  */
 export async function inspectCheckpoint(source: ByteSource): Promise<InspectedCheckpoint> {
   const { container, tensors, metadata, extra } = await readCheckpoint(source);
-  const { net, names, reason } = understand(tensors);
   const ours = orReason(() => readNetMetadata(metadata, source.name));
+  const { net, names, reason } = understand(tensors, ours.value);
   const list = [...tensors.values()].map(({ name, dtype, shape }) => ({
     name,
     dtype,
@@ -81,7 +82,7 @@ interface Understood {
   readonly reason: string | undefined;
 }
 
-function understand(tensors: ReadonlyMap<string, LazyTensor>): Understood {
+function understand(tensors: ReadonlyMap<string, LazyTensor>, metadata: NetMetadata | undefined): Understood {
   let names: ReadonlyMap<string, string> = new Map();
   const { value, reason } = orReason((): InspectedNet => {
     const { family, form } = detectFamily(tensors.keys());
@@ -91,7 +92,11 @@ function understand(tensors: ReadonlyMap<string, LazyTensor>): Understood {
     const found = new Map([...names].map(([name, ours]) => [ours, shapeOf(name)]));
     const { config } = inferConfig(found);
     for (const name of canonical.unknown) found.set(name, shapeOf(name));
-    return { family, form, config, match: matchWeights(parameterShapes(config, form), found) };
+    const { head, labels = [] } = metadata ?? {};
+    const expected = head
+      ? headParameterShapes(head, config, labels.length, form, found.keys())
+      : parameterShapes(config, form);
+    return { family, form, config, match: matchWeights(expected, found) };
   });
   return { net: value, names, reason };
 }

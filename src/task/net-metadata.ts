@@ -1,5 +1,6 @@
 import { FormatError } from '../errors.ts';
 import { type EvalTransform, parseEvalTransform, serializeEvalTransform } from '../image/eval-transform.ts';
+import { parseTaskHead, type TaskHead } from './task-head.ts';
 
 /** What a checkpoint of ours says about itself, beside its tensors. */
 export interface NetMetadata {
@@ -8,6 +9,8 @@ export interface NetMetadata {
   /** Class names by index. */
   readonly labels?: readonly string[];
   readonly transform?: EvalTransform;
+  /** The head of a net that detects or segments; absent: it classifies. */
+  readonly head?: TaskHead;
 }
 
 /** Keys in safetensors `__metadata__` and in ONNX `metadata_props`; every value is text. */
@@ -15,6 +18,7 @@ const keys = {
   name: 'mobileone.name',
   labels: 'mobileone.labels',
   transform: 'mobileone.transform',
+  head: 'mobileone.task',
 } as const;
 
 /** Names of tensors that only training needs begin with it; everyone else leaves them alone. */
@@ -32,19 +36,21 @@ export function writeNetMetadata(metadata: NetMetadata): Readonly<Record<string,
     ...(metadata.transform === undefined
       ? {}
       : { [keys.transform]: serializeEvalTransform(metadata.transform) }),
+    ...(metadata.head === undefined ? {} : { [keys.head]: JSON.stringify(metadata.head) }),
   };
 }
 
 /** @throws FormatError or ImageError when a value of ours is not what it must be; other keys are left alone */
 export function readNetMetadata(stored: Readonly<Record<string, string>>, where: string): NetMetadata {
   const at = (key: string): string | undefined => (Object.hasOwn(stored, key) ? stored[key] : undefined);
-  const [name, labels, transform] = [at(keys.name), at(keys.labels), at(keys.transform)];
+  const [name, labels, transform, head] = [at(keys.name), at(keys.labels), at(keys.transform), at(keys.head)];
   return {
     ...(name === undefined ? {} : { name }),
     ...(labels === undefined ? {} : { labels: parseLabels(labels, where) }),
     ...(transform === undefined
       ? {}
       : { transform: parseEvalTransform(transform, `${where}: ${keys.transform}`) }),
+    ...(head === undefined ? {} : { head: parseTaskHead(head, `${where}: ${keys.head}`) }),
   };
 }
 

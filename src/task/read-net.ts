@@ -1,3 +1,4 @@
+import { WeightsError } from '../errors.ts';
 import type { ByteSource } from '../format/byte-source.ts';
 import type { Checkpoint, Container } from '../format/checkpoint.ts';
 import type { Family } from '../format/names/key-maps.ts';
@@ -11,6 +12,7 @@ import { inferConfig } from '../model/infer-config.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
 import type { Shape, Weights } from '../tensor/tensor.ts';
 import { type NetMetadata, readNetMetadata, trainingPrefix } from './net-metadata.ts';
+import { taskTitles } from './task-head.ts';
 
 /** A checkpoint understood: whose it is, which net it fits, and its tensors under our names. */
 export interface CheckpointNet {
@@ -29,6 +31,11 @@ export interface CheckpointNet {
  */
 export async function readNet(source: ByteSource): Promise<CheckpointNet> {
   const checkpoint = withoutTraining(await readCheckpoint(source));
+  const metadata = readNetMetadata(checkpoint.metadata, source.name);
+  if (metadata.head)
+    throw new WeightsError(
+      `weights "${source.name}" are a net for ${taskTitles[metadata.head.task]}, where one for classification is expected; predict, info, inspect and export take both.`,
+    );
   const { family, form, weights, unknown } = await readWeights(checkpoint);
   const found = new Map<string, Shape>([...weights].map(([name, tensor]) => [name, tensor.shape]));
   const { config } = inferConfig(found);
@@ -41,12 +48,12 @@ export async function readNet(source: ByteSource): Promise<CheckpointNet> {
     form,
     config,
     weights,
-    metadata: readNetMetadata(checkpoint.metadata, source.name),
+    metadata,
   };
 }
 
 /** A run's checkpoint as that of the net it trains. */
-function withoutTraining(checkpoint: Checkpoint): Checkpoint {
+export function withoutTraining(checkpoint: Checkpoint): Checkpoint {
   const tensors = [...checkpoint.tensors].filter(([name]) => !name.startsWith(trainingPrefix));
   return { ...checkpoint, tensors: new Map(tensors) };
 }
