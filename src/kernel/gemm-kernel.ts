@@ -8,6 +8,7 @@
  */
 import {
   at,
+  atIndex,
   broadcastAt,
   type Int,
   type TargetName,
@@ -35,6 +36,8 @@ export interface GemmSpec {
   readonly wholeVectors: boolean;
   /** Rows of C in a block, for each kind of block. */
   readonly heights: readonly number[];
+  /** Lines of A, and of B, of the next chunk that each turn of the innermost loop fetches; rows lie back to back. */
+  readonly chunkAhead: number;
   /** C is written past the caches: sums are no longer than a chunk. */
   readonly past: boolean;
 }
@@ -110,9 +113,10 @@ export function gemmSlots(target: VectorTarget, spec: GemmSpec, record: GemmReco
 }
 
 export function gemmKernel(spec: GemmSpec): KernelSpec {
-  const { aRow, aStep, bStep, bPanel, cRow, vectors, lastLanes, wholeVectors, heights, past } = spec;
+  const { aRow, aStep, bStep, bPanel, cRow, vectors, lastLanes, wholeVectors, heights, chunkAhead, past } =
+    spec;
   const strides = [aRow, aStep, bStep, bPanel, cRow].join(',');
-  const name = `f32_gemm_${heights.join(',')}x${vectors}.${lastLanes}${wholeVectors ? 'w' : ''}${past ? '_past' : ''}_s${strides}`;
+  const name = `f32_gemm_${heights.join(',')}x${vectors}.${lastLanes}${wholeVectors ? 'w' : ''}${chunkAhead ? `_f${chunkAhead}` : ''}${past ? '_past' : ''}_s${strides}`;
   return { name, generate: (a) => emitProduct(a, spec) };
 }
 
@@ -125,6 +129,8 @@ interface State {
   readonly holds: Int;
   readonly turns: Int;
   readonly steps: Int;
+  /** Bytes of the next chunk that were fetched. */
+  readonly ahead: Int | undefined;
 }
 
 function emitProduct(a: VectorAssembler, spec: GemmSpec): void {
@@ -135,6 +141,7 @@ function emitProduct(a: VectorAssembler, spec: GemmSpec): void {
     holds: a.slot(SLOT.holds),
     turns: a.slot(SLOT.turns),
     steps: a.int(0),
+    ahead: spec.chunkAhead > 0 ? a.newInt() : undefined,
   };
   const chunks = a.slot(SLOT.chunks);
   a.whileNonZero(chunks, () => {
@@ -147,10 +154,12 @@ function emitProduct(a: VectorAssembler, spec: GemmSpec): void {
         a.loadPointer(state.steps, at(a.record, 8 * SLOT.lastSteps));
       },
     );
+    if (state.ahead) a.moveInt(state.ahead, 0);
     emitChunk(a, spec, state);
     a.moveInt(state.holds, 1);
   });
   a.freeInt(chunks, state.a, state.b, state.c, state.holds, state.turns, state.steps);
+  if (state.ahead) a.freeInt(state.ahead);
 }
 
 function subtractSlot(a: VectorAssembler, target: Int, slot: number): void {
@@ -224,10 +233,21 @@ function emitSteps(a: VectorAssembler, spec: GemmSpec, sums: Sums, state: State)
       }
       a.addInt(from, steps * spec.aStep);
       a.addInt(row, steps * spec.bStep);
+      if (steps > 1) fetchChunk(a, spec, state);
     });
   walk(state.turns, unroll);
   if (unroll > 1) walk(state.steps, 1);
   a.freeInt(from, row);
+}
+
+/** Goes on fetching what the next chunk reads, evenly: memory is slower than products are. */
+function fetchChunk(a: VectorAssembler, spec: GemmSpec, { a: left, b: right, ahead }: State): void {
+  if (ahead === undefined) return;
+  for (let line = 0; line < spec.chunkAhead * CACHE_LINE; line += CACHE_LINE) {
+    a.prefetch(atIndex(left, ahead, 1, CHUNK_STEPS * spec.aStep + line));
+    a.prefetch(atIndex(right, ahead, 1, CHUNK_STEPS * spec.bStep + line));
+  }
+  a.addInt(ahead, spec.chunkAhead * CACHE_LINE);
 }
 
 /** Rows of A that the next block reads are fetched meanwhile, unless they would take the places of this block's. */

@@ -29,6 +29,8 @@ const LONG_SUM = 4;
 const A_BYTES_A_TILE = 2 ** 18;
 /** Rows of C over which the cost of packing B is spread. */
 const ROWS_WORTH_PACKING = 512;
+/** Lines of each operand that a turn fetches at most. */
+const MOST_LINES = 4;
 /** Packed panels should stay in the caches until they are used. */
 const BYTES_WORTH_PACKING = 2 ** 22;
 
@@ -119,6 +121,7 @@ function productTile(context: Context, { steps, part, group, panels, blocks }: S
     lastLanes: group.lastLanes,
     wholeVectors: packing !== undefined,
     heights,
+    chunkAhead: chunkAhead(context),
     past:
       task.past === true &&
       k <= CHUNK_STEPS &&
@@ -143,6 +146,18 @@ function productTile(context: Context, { steps, part, group, panels, blocks }: S
     repeats: heights.map((height) => own.filter((block) => block === height).length),
   });
   return { kernel: gemmKernel(spec), slots };
+}
+
+/** Turns of the innermost loop in a chunk of one block, on machines that fetch at all. */
+const TURNS_A_CHUNK = CHUNK_STEPS / 4;
+
+/** So many lines a turn fetch a chunk of both operands while the one before is worked on. */
+function chunkAhead({ task, layout, packing, groups, blocks }: Context): number {
+  const { m, n, k, transposeA } = task;
+  const dense = layout.aStep === m * 4 && layout.bRow === n * 4;
+  if (!transposeA || packing !== undefined || !dense || k < 2 * CHUNK_STEPS) return 0;
+  const passes = blocks.length * groups.reduce((count, group) => count + group.count, 0);
+  return Math.min(MOST_LINES, Math.ceil((CHUNK_STEPS * Math.max(m, n) * 4) / 64 / (passes * TURNS_A_CHUNK)));
 }
 
 /** B laid out in panels first. @param tile how much of C to keep in registers */
