@@ -81,6 +81,7 @@ export { encodeHeadNet, type NamedHeadNet, readHeadNet, readTaskHead } from './t
 export { buildHeadNet, type HeadNet } from './task/head-net.ts';
 export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
 export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './task/load-classifier.ts';
+export type { LoadedDetector, LoadedSegmenter, LoadHeadOptions } from './task/load-head.ts';
 export { type LoadedNet, loadNet } from './task/load-net.ts';
 export { type NetMetadata, readNetMetadata, writeNetMetadata } from './task/net-metadata.ts';
 export { type Race, type RaceSchedule, race } from './task/race.ts';

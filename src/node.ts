@@ -13,6 +13,13 @@ import {
   type Picture,
   type Platform,
 } from './task/load-classifier.ts';
+import {
+  type LoadedDetector,
+  type LoadedSegmenter,
+  type LoadHeadOptions,
+  loadDetector as loadDetectorOn,
+  loadSegmenter as loadSegmenterOn,
+} from './task/load-head.ts';
 
 export * from './index.ts';
 export { nodeCpuEngine } from './platform/node/cpu-engine.ts';
@@ -35,6 +42,16 @@ export function nodePlatform(): Platform {
 /** A model's name (`mobileone models` lists them) or a checkpoint's path → a net ready for pictures. */
 export function loadClassifier(nameOrPath: string, options?: LoadOptions): Promise<LoadedClassifier> {
   return loadClassifierOn(nodePlatform(), nameOrPath, options);
+}
+
+/** The path of a detector's checkpoint → what finds objects in pictures. */
+export function loadDetector(path: string, options?: LoadHeadOptions): Promise<LoadedDetector> {
+  return loadDetectorOn(nodePlatform(), path, options);
+}
+
+/** The path of a segmenter's checkpoint → what names every pixel of pictures. */
+export function loadSegmenter(path: string, options?: LoadHeadOptions): Promise<LoadedSegmenter> {
+  return loadSegmenterOn(nodePlatform(), path, options);
 }
 
 /** `inferenceModel('mobileone-s0_8xb32_in1k', 'bird.JPEG')` → predLabel, predScore, predScores, predClass, top. */

@@ -48,3 +48,16 @@ export function seconds(text: string): number {
   if (/^\d*\.?\d+$/.test(text) && value > 0 && value <= 86_400) return value;
   throw new InvalidArgumentError('A number of seconds above 0, at most a day, is expected.');
 }
+
+export function share(text: string): number {
+  const value = Number(text);
+  if (/^\d*\.?\d+$/.test(text) && value <= 1) return value;
+  throw new InvalidArgumentError('A number from 0 to 1 is expected.');
+}
+
+/** Names with commas between. */
+export function nameList(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.every((name) => name !== '')) return names;
+  throw new InvalidArgumentError('Names with commas between are expected.');
+}

@@ -84,7 +84,8 @@ export async function loadClassifier(
   };
 }
 
-async function openPicture(
+/** @throws ImageError for what is no picture */
+export async function openPicture(
   platform: Platform,
   decoder: ImageDecoder,
   picture: Picture,
