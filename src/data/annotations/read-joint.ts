@@ -1,0 +1,68 @@
+import { DataError } from '../../errors.ts';
+import type { ImageDecoder } from '../../image/codec.ts';
+import { IGNORE, type IndexMap } from '../../image/index-map.ts';
+import type { JointObject, JointSample } from '../../image/joint/joint-sample.ts';
+import type { PictureSize } from '../../image/picture-size.ts';
+import { decodePngIndices } from '../../image/png-indices.ts';
+import { decodeMask, encodeMask, type MaskRle } from '../../metrics/detection/mask-rle.ts';
+import { polygonMask } from '../../metrics/detection/polygon.ts';
+import type { Sample } from '../dataset.ts';
+import type { AnnotatedDataset, Annotation, ObjectMask } from './annotated.ts';
+import { UNKNOWN } from './class-list.ts';
+
+export interface ReadJointOptions {
+  /** Whether objects bring their masks; default false. */
+  readonly objectMasks?: boolean;
+}
+
+/**
+ * A sample's picture with its objects or class mask, as augmentation moves them. Numbers of a mask that are no class
+ * are ignored.
+ * @throws ImageError for files that cannot be decoded; DataError when a file is missing or a mask is of another size
+ */
+export async function readJointSample(
+  { files, coding }: AnnotatedDataset,
+  { path, target }: Sample<Annotation>,
+  decoder: ImageDecoder,
+  { objectMasks = false }: ReadJointOptions = {},
+): Promise<JointSample> {
+  const image = await decoder.decode(await files.read(path), { name: path });
+  const objects = target.objects.map(({ category, box, crowd, mask, where }): JointObject => {
+    const drawn = objectMasks && mask ? { mask: requireSize(drawMask(mask, image), image, where) } : {};
+    return { category, box, crowd, ...drawn };
+  });
+  if (target.classMask === undefined) return { image, objects };
+  const stored = await decodePngIndices(await files.read(target.classMask));
+  const { width, height, data } = requireSize(stored, image, target.classMask);
+  const classMask = { width, height, data: data.map((value) => codedClass(coding, value)) };
+  return { image, objects, classMask };
+}
+
+function codedClass(coding: Uint8Array | undefined, value: number): number {
+  const index = coding ? (coding[value] ?? IGNORE) : value;
+  return index === UNKNOWN ? IGNORE : index;
+}
+
+function requireSize(map: IndexMap, { width, height }: PictureSize, where: string): IndexMap {
+  if (map.width === width && map.height === height) return map;
+  throw new DataError(
+    `${where}: the mask is ${map.width}×${map.height}, its picture ${width}×${height}; check the annotations first to leave it out.`,
+    { path: where },
+  );
+}
+
+/** As runs, of a picture's size: what evaluation compares. */
+export const maskRuns = (mask: ObjectMask, { width, height }: PictureSize): MaskRle =>
+  mask.kind === 'rle' ? mask.rle : polygonMask(mask.polygons, height, width);
+
+/** 1 where the object is. */
+export function drawMask(mask: ObjectMask, size: PictureSize): IndexMap {
+  const rle = maskRuns(mask, size);
+  return { width: rle.width, height: rle.height, data: decodeMask(rle) };
+}
+
+/** The reverse of `drawMask`. */
+export const storedMask = ({ width, height, data }: IndexMap): ObjectMask => ({
+  kind: 'rle',
+  rle: encodeMask(data, height, width),
+});
