@@ -1,5 +1,20 @@
 // The entry for every platform; internal files import from where things are, not from here.
 
+export type {
+  AnnotatedDataset,
+  AnnotatedObject,
+  AnnotatedSplits,
+  Annotation,
+  AnnotationFormat,
+} from './data/annotations/annotated.ts';
+export {
+  type AnnotationReport,
+  type CheckAnnotationsOptions,
+  checkAnnotations,
+  describeAnnotationReport,
+} from './data/annotations/check-annotations.ts';
+export { type OpenAnnotatedOptions, openAnnotated } from './data/annotations/open-annotated.ts';
+export { readJointSample } from './data/annotations/read-joint.ts';
 export { checkDataset, type DataReport } from './data/check-dataset.ts';
 export { describeDataReport, requireTrainable } from './data/data-report.ts';
 export type { ClassDataset, ClassSplits, Dataset, Sample } from './data/dataset.ts';
