@@ -166,6 +166,23 @@ function productsOf(spec: DepthwiseWeightGradSpec, { rows, columns }: Block): re
   );
 }
 
+/** Fetches what the next block reads and this one does not: processors do not see it coming, vector after vector. */
+function fetchNext(
+  a: VectorAssembler,
+  spec: DepthwiseWeightGradSpec,
+  block: Block,
+  products: readonly Product[],
+  { x, dy }: Pointers,
+): void {
+  const outAhead = block.columns.length * spec.pixel;
+  const inAhead = outAhead * Math.max(1, Math.round(spec.inputRow / spec.outputRow));
+  for (const [pointer, offsets, ahead] of [
+    [dy, new Set(products.map((product) => product.dy)), outAhead],
+    [x, new Set(products.map((product) => product.x)), inAhead],
+  ] as const)
+    for (const offset of offsets) if (!offsets.has(offset + ahead)) a.prefetch(at(pointer, offset + ahead));
+}
+
 /** As many taps at a time as registers hold. */
 function emitBlock(
   a: VectorAssembler,
@@ -175,6 +192,7 @@ function emitBlock(
   count: number,
 ): void {
   const products = productsOf(spec, block);
+  fetchNext(a, spec, block, products, pointers);
   const positions = block.rows.length * block.columns.length;
   const taps = [...new Set(products.map(({ tap }) => tap))].sort((left, right) => left - right);
   const most = Math.max(1, a.target.vectorRegisters - positions - 2);
