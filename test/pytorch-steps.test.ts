@@ -241,6 +241,7 @@ const small = 'a small net with squeeze-excite';
 const whole: readonly (readonly [net: NetName, mergeBranches: 'none' | 'all'])[] = [
   ['s0', 'none'],
   ['s0', 'all'],
+  ['s4', 'none'],
 ];
 
 describe('ten steps as in PyTorch', () => {
