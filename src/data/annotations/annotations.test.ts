@@ -6,10 +6,12 @@ import { DataError } from '../../errors.ts';
 import { IGNORE } from '../../image/index-map.ts';
 import { createPortableDecoder } from '../../image/portable-decoder.ts';
 import { folderFiles } from '../../platform/node/folder-files.ts';
+import { createRandom } from '../../tensor/random.ts';
 import { memoryFiles } from '../files.ts';
 import { checkAnnotations, describeAnnotationReport } from './check-annotations.ts';
 import { UNKNOWN } from './class-list.ts';
 import { type OpenAnnotatedOptions, openAnnotated } from './open-annotated.ts';
+import { readJointSample } from './read-joint.ts';
 import { parseXml } from './xml.ts';
 import { yamlNames } from './yolo.ts';
 
@@ -289,6 +291,60 @@ describe('mask folders', () => {
     assert.equal(camvid.train.samples[0]?.path, 'train/a.png');
     await assert.rejects(open({ 'images/a.png': photo(), 'masks/a.png': photo() }), /classes\.txt/);
   });
+});
+
+test('damaged files give data, findings or an error of ours, never anything else', async () => {
+  const random = createRandom(5);
+  const outline = [1, 1, 9, 1, 9, 9];
+  const originals: Readonly<Record<string, string>> = {
+    'train.json': coco([
+      entry(1, [1, 1, 8, 8], { segmentation: [outline] }),
+      entry(2, [0, 0, 2, 20], { segmentation: { size: [20, 40], counts: [0, 40, 760] } }),
+      entry(3, [0, 0, 2, 20], { segmentation: { size: [20, 40], counts: 'PPYo1' } }),
+    ]),
+    'Annotations/a.xml': xml(object('dog &#65;', [1, 2, 11, 12])),
+    'labels/a.txt': '0 0.5 0.5 0.5 0.5\n1 0 0 0.5 0 0.5 0.5',
+    'data.yaml': 'names:\n  0: a\n  1: "b c" # two',
+    'classes.json': JSON.stringify({ classes: [{ id: 0, name: 'sky' }], ignore_index: 3 }),
+  };
+  const kinds = ['coco', 'voc', 'yolo', 'masks'] as const;
+  let opened = 0;
+  for (let trial = 0; trial < 600; trial++) {
+    const pieces = ['9', '-', '0', 'e9', '"', '<', '>', '&', '{', '}', '[', ']', ',', 'null', ':', '\n', 'x'];
+    const damaged = Object.entries(originals).map(([path, text]) => {
+      const at = random.integer(text.length);
+      const cut = random.integer(3);
+      return [
+        path,
+        text.slice(0, at) + pieces[random.integer(pieces.length)] + text.slice(at + cut),
+      ] as const;
+    });
+    const format = kinds[trial % kinds.length] ?? 'coco';
+    try {
+      const data = await open(
+        { 'a.png': photo(), 'masks/a.png': mask([0], 1), ...Object.fromEntries(damaged) },
+        { format },
+      );
+      const { data: usable } = await checkAnnotations(data, decoder);
+      for (const sample of usable.train.samples)
+        await readJointSample(usable.train, sample, decoder, { objectMasks: true });
+      opened++;
+    } catch (cause) {
+      assert.ok(cause instanceof DataError, `trial ${trial}: ${cause}`);
+    }
+  }
+  assert.ok(opened > 100, `${opened} could be used`);
+});
+
+test('a polygon far outside is left out, not drawn', async () => {
+  const far = entry(1, [1, 1, 8, 8], { segmentation: [[1, 1, 1e12, 1, 9, 9]] });
+  const data = await open({ 'a.png': photo(), 'b.png': photo(), 'train.json': coco([far]) });
+  const [sample] = data.train.samples;
+  assert.ok(sample);
+  await assert.rejects(readJointSample(data.train, sample, decoder, { objectMasks: true }), DataError);
+  const { data: usable, report } = await checkAnnotations(data, decoder);
+  assert.equal(report.counts['mask-size'], 1);
+  assert.equal(usable.train.samples[0]?.target.objects[0]?.mask, undefined);
 });
 
 test('data without annotations says what was looked for', async () => {

@@ -7,6 +7,7 @@ import type { Sample } from '../dataset.ts';
 import type { AnnotatedDataset, AnnotatedObject, AnnotatedSplits, Annotation } from './annotated.ts';
 import { UNKNOWN } from './class-list.ts';
 import { countFindings, type Finding, type FindingKind, findingKinds } from './findings.ts';
+import { fitsPicture } from './fits-picture.ts';
 import { eachInOrder } from './reading.ts';
 
 export interface CheckAnnotationsOptions {
@@ -178,9 +179,9 @@ function checkObject(object: AnnotatedObject, size: PictureSize, note: Note): An
   const beyond = Math.max(-x, -y, x + width - size.width, y + height - size.height);
   if (beyond > slack) note('box-clipped', where, `box ${box.join(', ')} of a picture of ${sizeText(size)}`);
   const kept = { ...object, box: beyond > 0 ? clipped : box };
-  if (mask?.kind !== 'rle' || (mask.rle.width === size.width && mask.rle.height === size.height))
-    return [kept];
-  note('mask-size', where, `mask is ${sizeText(mask.rle)}, picture ${sizeText(size)}`);
+  if (!mask || fitsPicture(mask, size)) return [kept];
+  const found = mask.kind === 'rle' ? `is ${sizeText(mask.rle)}` : 'has corners far outside';
+  note('mask-size', where, `mask ${found}, picture ${sizeText(size)}`);
   const { mask: _, ...rest } = kept;
   return [rest];
 }

@@ -113,8 +113,14 @@ function readFile(
     if ('kind' in read) findings.push(read);
     else read.own.push(read.object);
   });
+  const seen = new Set<number | string>();
   return images.flatMap(({ id: key, file_name, width, height }) => {
     const where = `${path} image ${key}`;
+    if (seen.has(key)) {
+      findings.push({ kind: 'malformed', where, detail: 'an image before it has the same id' });
+      return [];
+    }
+    seen.add(key);
     const picture = source.pictures.byName(file_name, path);
     if (picture === undefined) {
       findings.push({ kind: 'missing', where, detail: `no picture "${file_name}"` });

@@ -9,6 +9,7 @@ import { polygonMask } from '../../metrics/detection/polygon.ts';
 import type { Sample } from '../dataset.ts';
 import type { AnnotatedDataset, Annotation, ObjectMask } from './annotated.ts';
 import { UNKNOWN } from './class-list.ts';
+import { fitsPicture } from './fits-picture.ts';
 
 export interface ReadJointOptions {
   /** Whether objects bring their masks; default false. */
@@ -51,9 +52,17 @@ function requireSize(map: IndexMap, { width, height }: PictureSize, where: strin
   );
 }
 
-/** As runs, of a picture's size: what evaluation compares. */
-export const maskRuns = (mask: ObjectMask, { width, height }: PictureSize): MaskRle =>
-  mask.kind === 'rle' ? mask.rle : polygonMask(mask.polygons, height, width);
+/**
+ * As runs, of a picture's size: what evaluation compares.
+ * @throws DataError for a polygon that leaves the picture by far: drawing it would take forever
+ */
+export function maskRuns(mask: ObjectMask, size: PictureSize): MaskRle {
+  if (mask.kind === 'rle') return mask.rle;
+  if (fitsPicture(mask, size)) return polygonMask(mask.polygons, size.height, size.width);
+  throw new DataError(
+    `a polygon lies further outside its picture of ${size.width}×${size.height} than the picture is large.`,
+  );
+}
 
 /** 1 where the object is. */
 export function drawMask(mask: ObjectMask, size: PictureSize): IndexMap {

@@ -9,7 +9,7 @@ export interface XmlElement {
 }
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-const token = /<\?[^>]*\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.-]*)[^<>]*?(\/?)>|[^<\n]+\n?|\n|</g;
+const token = /<\?[^>]*\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.-]*)(?![\w.-])[^<>]*?(\/?)>|[^<\n]+\n?|\n|</g;
 
 /**
  * The elements of a file as annotation tools write it: elements and text, attributes passed over. That is all Pascal
@@ -47,7 +47,8 @@ export function parseXml(content: string, where: string): XmlElement {
 function decoded(text: string, fail: (what: string) => never): string {
   return text.replace(/&([^;\s]*);?/g, (whole, name: string) => {
     const code = /^#(x[0-9a-f]+|\d+)$/i.exec(name)?.[1];
-    if (code !== undefined) return String.fromCodePoint(Number(code.replace(/^x/i, '0x')));
+    const point = code === undefined ? Number.NaN : Number(code.replace(/^x/i, '0x'));
+    if (point <= 0x10ffff) return String.fromCodePoint(point);
     return entities[name] ?? fail(`unknown entity "${whole}"`);
   });
 }
