@@ -1,24 +1,25 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { type Family, families, keyMaps } from '../../format/names/key-maps.ts';
-import { encodeOnnx, type OnnxNormalization } from '../../format/onnx/encode-onnx.ts';
+import type { OnnxNormalization } from '../../format/onnx/encode-onnx.ts';
 import type { Net } from '../../graph/net.ts';
-import { type EvalTransform, serializeEvalTransform } from '../../image/eval-transform.ts';
+import type { ResolvedWeights } from '../../hub/resolve.ts';
+import { serializeEvalTransform } from '../../image/eval-transform.ts';
 import type { Form } from '../../model/block.ts';
 import { type BuildOptions, buildMobileOne, type OutputName } from '../../model/mobileone.ts';
-import { nodePlatform } from '../../node.ts';
-import { openOnnxRuntime } from '../../platform/node/onnx-runtime.ts';
-import { writeFileWhole } from '../../platform/node/write-file.ts';
 import { inputSize } from '../../task/classify.ts';
+import { readHeadNet, readTaskHead } from '../../task/head-checkpoint.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
-import { verifyOnnx } from '../../task/verify-onnx.ts';
+import { taskTitles } from '../../task/task-head.ts';
 import { reparameterize } from '../../transform/reparameterize.ts';
 import { pictureSize, type Size } from '../arguments.ts';
-import { checkAgreement, checkDifferentFiles, describeAgreement, outputEnding } from '../output-file.ts';
+import { checkDifferentFiles, describeAgreement, outputEnding } from '../output-file.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable } from '../text/layout.ts';
 import { byteSize } from '../text/numbers.ts';
 import { addHubOptions, fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
+import { exportHeadOnnx, saveHeadNet } from '../write-heads.ts';
+import { describeNormalization, normalizationOf, writeOnnx } from '../write-onnx.ts';
 import { type StoredType, saveSafetensors, storedTypes } from '../write-safetensors.ts';
 
 interface ExportFlags extends HubFlags {
@@ -61,13 +62,10 @@ export function addExport(program: Command, terminal: Terminal): void {
       const ending = outputEnding(output, ['.onnx', '.safetensors']);
       refuseForeign(ending, flags);
       const hub = hubOptions(flags);
-      const { location } = await fetchWeights(input, hub, terminal);
+      const { location, file } = await fetchWeights(input, hub, terminal);
       await checkDifferentFiles(location, output);
-      const source = await loadNet(location, hub);
-      if (flags.form === 'train' && source.net.form === 'deploy')
-        throw new UsageError(`"${location}" is in deploy form; the train form cannot be won back.`);
-      const write = ending === '.onnx' ? exportOnnx : exportSafetensors;
-      const list = await write(source, output, flags);
+      const write = (await readTaskHead(file)) ? exportHead : exportClassifier;
+      const list = await write({ location, file }, ending, output, flags);
       terminal.print(
         terminal.bold(printable(output)),
         ...facts(list, terminal.width - 2).map((l) => `  ${l}`),
@@ -75,8 +73,38 @@ export function addExport(program: Command, terminal: Terminal): void {
     });
 }
 
+type Source = Pick<ResolvedWeights, 'location' | 'file'>;
+type Ending = '.onnx' | '.safetensors';
+
+async function exportClassifier(
+  { location }: Source,
+  ending: Ending,
+  output: string,
+  flags: ExportFlags,
+): Promise<readonly Fact[]> {
+  const source = await loadNet(location, hubOptions(flags));
+  if (flags.form === 'train' && source.net.form === 'deploy')
+    throw new UsageError(`"${location}" is in deploy form; the train form cannot be won back.`);
+  return (ending === '.onnx' ? exportOnnx : exportSafetensors)(source, output, flags);
+}
+
+async function exportHead(
+  { file }: Source,
+  ending: Ending,
+  output: string,
+  flags: ExportFlags,
+): Promise<readonly Fact[]> {
+  const source = await readHeadNet(file);
+  for (const name of ['as', 'input', 'outputs'] as const)
+    if (flags[name] !== undefined)
+      throw new UsageError(`--${name}: has no meaning for a net for ${taskTitles[source.head.task]}.`);
+  if (ending === '.safetensors') return saveHeadNet(source, output, flags.form, flags.dtype ?? 'f32');
+  const normalization = normalizationOf(source.transform, source.config.inChannels, flags);
+  return exportHeadOnnx(source, output, flags.form, normalization);
+}
+
 /** Options that only the other kind of file has must not be passed over in silence. */
-function refuseForeign(ending: '.onnx' | '.safetensors', flags: ExportFlags): void {
+function refuseForeign(ending: Ending, flags: ExportFlags): void {
   const foreign =
     ending === '.onnx' ? (['as', 'dtype'] as const) : (['normalize', 'range', 'input', 'outputs'] as const);
   for (const name of foreign)
@@ -112,22 +140,21 @@ async function exportOnnx(source: LoadedNet, output: string, flags: ExportFlags)
   const size = { height, width, ...(outputs ? { outputs } : {}) };
   const exported = netOf(source, flags.form, size);
   const normalization = normalizationOf(transform, net.config.inChannels, flags);
-  const bytes = encodeOnnx(exported, {
+  // Two pictures, so that the free batch is proved too.
+  const twice: Net = { ...exported, graph: netOf(source, flags.form, { ...size, batch: 2 }).graph };
+  const { bytes, checked } = await writeOnnx(output, exported, twice, {
     ...(normalization ? { normalization } : {}),
     ...(labels ? { labels } : {}),
     transform: serializeEvalTransform(transform),
     metadata: { name, form: flags.form },
   });
-  // Two pictures, so that the free batch is proved too.
-  const twice: Net = { ...exported, graph: netOf(source, flags.form, { ...size, batch: 2 }).graph };
-  const checked = await writeFileWhole(output, bytes, (path) => verify(path, output, twice, normalization));
   const shape = `[batch, ${net.config.inChannels}, ${height}, ${width}]`;
   return [
     ['net', `${printable(name)}, ${flags.form} form`],
     ['input', `${shape}, ${describeNormalization(normalization)}`],
     ['outputs', exported.graph.outputs.map(({ name }) => name).join(', ')],
     ['verified', checked],
-    ['file', `${byteSize(source.bytes)} → ${byteSize(bytes.byteLength)}`],
+    ['file', `${byteSize(source.bytes)} → ${byteSize(bytes)}`],
   ];
 }
 
@@ -144,38 +171,3 @@ function outputNames(list: string | undefined): readonly OutputName[] | undefine
 
 const isOutputName = (name: string): name is OutputName =>
   /^(stem|stage\d+|preLogits|logits|probabilities)$/.test(name);
-
-/** On the 0–1 scale, whatever the transform's own is. */
-function normalizationOf(
-  { mean, std, scale }: EvalTransform,
-  channels: number,
-  { normalize, range }: ExportFlags,
-): OnnxNormalization | undefined {
-  if (channels !== mean.length && normalize === undefined) return undefined;
-  return {
-    kind: normalize ?? 'external',
-    range: range === undefined ? (normalize === 'included' ? 255 : scale) : range === '1' ? 1 : 255,
-    mean: mean.map((value) => value / scale),
-    std: std.map((value) => value / scale),
-  };
-}
-
-function describeNormalization(normalization: OnnxNormalization | undefined): string {
-  if (normalization?.kind === 'included') return `RGB 0–${normalization.range}; mean and std are inside`;
-  return 'normalized by the caller';
-}
-
-/** @throws EngineError, UsageError when ONNX Runtime does not run the file or gives other answers */
-async function verify(
-  path: string,
-  output: string,
-  net: Net,
-  normalization: OnnxNormalization | undefined,
-): Promise<string> {
-  const runtime = await openOnnxRuntime();
-  if (!runtime.found) return `no: ${runtime.reason}`;
-  const engine = await nodePlatform().engine();
-  const agreement = await verifyOnnx(engine, net, (input) => runtime.run(path, input), normalization);
-  checkAgreement(output, agreement, 1e-4);
-  return `ONNX Runtime ${runtime.version} differs by ${describeAgreement(agreement)}`;
-}

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { WeightsError } from '../../errors.ts';
+import { graphCost } from '../../graph/cost.ts';
 import { findModel } from '../../hub/models.ts';
 import {
   describeEvalTransform,
@@ -15,8 +16,11 @@ import {
   type NetFacts,
   type NodeFacts,
 } from '../../task/describe-net.ts';
+import { buildHeadNet, exactSize } from '../../task/head-net.ts';
 import { inspectCheckpoint } from '../../task/inspect-checkpoint.ts';
 import { defaultTransform } from '../../task/net-defaults.ts';
+import type { NetMetadata } from '../../task/net-metadata.ts';
+import { type Task, taskTitles } from '../../task/task-head.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import { outputStride, pictureSize, positiveInteger, type Size, wholeNumber } from '../arguments.ts';
 import type { Terminal } from '../terminal.ts';
@@ -60,10 +64,21 @@ export function addInfo(program: Command, terminal: Terminal): void {
     });
 }
 
+interface WholeNet {
+  readonly classes: number;
+  readonly input: readonly [height: number, width: number];
+  /** Deploy form, one picture. */
+  readonly parameters: number;
+  readonly macs: number;
+}
+
 interface Subject {
   readonly title: string;
   readonly config: MobileOneConfig;
   readonly transform: EvalTransform;
+  readonly task: Task;
+  /** The whole net, where a head stands on the backbone that the rest describes. */
+  readonly whole?: WholeNet;
   /** Anything the figures rest on that the file does not say. */
   readonly remark?: string;
 }
@@ -77,7 +92,7 @@ async function findSubject(model: string, flags: InfoFlags, terminal: Terminal):
   if (entry) {
     const config = mobileOneConfig(entry.variant, changes);
     const title = Object.keys(changes).length > 0 ? config.name : entry.name;
-    return { title, config, transform: resolveEvalTransform(entry.transform) };
+    return { title, config, transform: resolveEvalTransform(entry.transform), task: 'classify' };
   }
   const source = await openCheckpoint(model, {}, terminal);
   const { net, metadata, reason } = await inspectCheckpoint(source);
@@ -88,6 +103,8 @@ async function findSubject(model: string, flags: InfoFlags, terminal: Terminal):
     title: `${metadata?.name ?? net.config.name} from ${model}`,
     config: validateConfig({ ...net.config, ...changes }),
     transform: defaultTransform({ ...net, metadata: metadata ?? {} }, undefined),
+    task: metadata?.head?.task ?? 'classify',
+    ...wholeNet(net.config, metadata),
     ...(guessed
       ? {
           remark:
@@ -97,13 +114,33 @@ async function findSubject(model: string, flags: InfoFlags, terminal: Terminal):
   };
 }
 
+function wholeNet(config: MobileOneConfig, metadata: NetMetadata | undefined): Pick<Subject, 'whole'> {
+  const { head, labels, transform } = metadata ?? {};
+  if (!head || !labels || !transform) return {};
+  const { height, width } = exactSize(transform);
+  const { graph } = buildHeadNet(head, config, labels.length, { form: 'deploy', height, width });
+  const { parameters, macs } = graphCost(graph);
+  return { whole: { classes: labels.length, input: [height, width], parameters, macs } };
+}
+
 /** The keys are stable; what is added later comes after them. */
-function toJson({ title, transform }: Subject, net: NetFacts, nodes: readonly NodeFacts[] | undefined) {
-  return { model: title, ...net, transform, ...(nodes ? { nodeList: nodes } : {}) };
+function toJson(
+  { title, transform, task, whole }: Subject,
+  net: NetFacts,
+  nodes: readonly NodeFacts[] | undefined,
+) {
+  return {
+    model: title,
+    ...net,
+    transform,
+    ...(nodes ? { nodeList: nodes } : {}),
+    task,
+    ...(whole ? { whole } : {}),
+  };
 }
 
 function toText(
-  { title, transform, remark }: Subject,
+  { title, transform, remark, task, whole }: Subject,
   net: NetFacts,
   nodes: readonly NodeFacts[] | undefined,
   terminal: Terminal,
@@ -113,6 +150,15 @@ function toText(
   const taps = net.taps.map(({ name, shape }) => `${name} ${formatShape(shape)}`).join(', ');
   const about = facts(
     [
+      ['task', `${taskTitles[task]}${whole ? `, ${whole.classes} classes` : ''}`],
+      ...(whole
+        ? [
+            [
+              'whole net',
+              `${grouped(whole.parameters)} parameters, ${scaled(whole.macs)} MACs at ${whole.input.join('×')}, deploy form; the rest is about the backbone`,
+            ] as const,
+          ]
+        : []),
       ['input', `${height}×${width}, ${channels} channels, output stride ${net.outputStride}`],
       ['transform', describeEvalTransform(transform)],
       ['branches', `${net.branches} convolution${net.branches > 1 ? 's' : ''} a block in train form`],

@@ -8,6 +8,7 @@ import {
   inspectCheckpoint,
 } from '../../task/inspect-checkpoint.ts';
 import { isNetMetadata } from '../../task/net-metadata.ts';
+import { type Task, taskTitles } from '../../task/task-head.ts';
 import { formatShape } from '../../tensor/tensor.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable, table, truncate } from '../text/layout.ts';
@@ -75,8 +76,12 @@ function toJson(file: string, found: InspectedCheckpoint) {
     strippedPrefix: extra.strippedPrefix,
     others: Object.fromEntries(extra.others),
     tensors: tensors.map(({ canonical, ...tensor }) => ({ ...tensor, canonical: canonical ?? null })),
+    task: net ? taskOf(found) : null,
+    head: found.metadata?.head ?? null,
   };
 }
+
+const taskOf = ({ metadata }: InspectedCheckpoint): Task => metadata?.head?.task ?? 'classify';
 
 function toText(
   file: string,
@@ -108,7 +113,8 @@ function toText(
   ];
 }
 
-function netFacts({ net, reason, metadata, metadataFault }: InspectedCheckpoint): readonly Fact[] {
+function netFacts(found: InspectedCheckpoint): readonly Fact[] {
+  const { net, reason, metadata, metadataFault } = found;
   if (!net) return [['MobileOne', `no: ${printable(reason ?? '')}`]];
   const { config, family, form, match } = net;
   const problems = [
@@ -117,8 +123,11 @@ function netFacts({ net, reason, metadata, metadataFault }: InspectedCheckpoint)
     [match.wrongShape.length, 'of another shape'],
   ] as const;
   const fit = problems.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : [])).join(', ');
+  const classes = metadata?.head ? (metadata.labels ?? []).length : config.classes;
+  const style = metadata?.head ? `, ${metadata.head.style}'s style` : '';
   return [
-    ['net', `${printable(metadata?.name ?? config.name)}, ${form} form, ${config.classes} classes`],
+    ['net', `${printable(metadata?.name ?? config.name)}, ${form} form, ${classes} classes`],
+    ['task', `${taskTitles[taskOf(found)]}${style}`],
     ['names', `${family}'s`],
     ['fit', match.complete ? 'every tensor in its place' : `${fit}${match.cause ? `: ${match.cause}` : ''}`],
     ...(metadata?.transform ? [['transform', describeEvalTransform(metadata.transform)] as const] : []),
