@@ -26,7 +26,7 @@ export interface DetectAugmentation {
   readonly color: ColorJitter | null;
   readonly expand: Expand | null;
   readonly crop: IouCrop | null;
-  /** Large-scale jitter: size against the net's input, aspect kept; then a random part of it, or filled up. */
+  /** Large-scale jitter: size against the one that just fits, aspect kept; then a random part, or filled up. */
   readonly scale: readonly [least: number, most: number] | null;
   /** Chance of a horizontal flip. */
   readonly flip: number;
@@ -37,7 +37,7 @@ export interface DetectAugmentation {
 /** The same for segmentation. */
 export interface SegmentAugmentation {
   readonly color: ColorJitter | null;
-  /** Size against the one that just fits into the net's input, aspect kept. */
+  /** Size against the one that just covers the net's input, aspect kept. */
   readonly scale: readonly [least: number, most: number];
   readonly flip: number;
 }
@@ -54,7 +54,7 @@ export function augmentForDetection(
   if (expand) result = expandRandomly(result, expand, target.fill, random);
   if (crop) result = randomIouCrop(result, crop, random);
   if (random.uniform() < flip) result = flipSample(result);
-  return scale ? scaleAndCrop(result, scale, target, random) : fitSample(result, target, keepAspect);
+  return scale ? scaleAndCrop(result, scale, 'fit', target, random) : fitSample(result, target, keepAspect);
 }
 
 /** A sample as segmentation is learned from: scaled, cropped or filled up with IGNORE, flipped. */
@@ -65,7 +65,7 @@ export function augmentForSegmentation(
   random: Random,
 ): JointSample {
   const coloured = color ? { ...sample, image: jitterColor(sample.image, color, random) } : sample;
-  const placed = scaleAndCrop(coloured, scale, target, random);
+  const placed = scaleAndCrop(coloured, scale, 'cover', target, random);
   return random.uniform() < flip ? flipSample(placed) : placed;
 }
 
@@ -84,21 +84,26 @@ export function expandRandomly(
   return windowSample(sample, { x: 0 - x, y: 0 - y, width, height }, fill);
 }
 
-/** Factor at which a picture just fits into the target. */
-const fitScale = ({ image }: JointSample, { width, height }: JointTarget): number =>
-  Math.min(width / image.width, height / image.height);
+/** How large 1 is: the picture just fits into the target, or just covers it. */
+export type ScaleBase = 'fit' | 'cover';
+
+function baseScale({ image }: JointSample, { width, height }: JointTarget, base: ScaleBase): number {
+  const [across, down] = [width / image.width, height / image.height];
+  return base === 'fit' ? Math.min(across, down) : Math.max(across, down);
+}
 
 /**
- * Scaled by a factor of the size that just fits; of what is larger than the target a random part, what is smaller is
+ * Scaled by a factor of the base; of what is larger than the target a random part, what is smaller is
  * filled up on the right and below (IGNORE in class masks).
  */
 export function scaleAndCrop(
   sample: JointSample,
   scale: readonly [least: number, most: number],
+  base: ScaleBase,
   target: JointTarget,
   random: Random,
 ): JointSample {
-  const by = fitScale(sample, target) * between(random, scale);
+  const by = baseScale(sample, target, base) * between(random, scale);
   const [width, height] = scaledSides(sample, by);
   const x = random.integer(Math.max(0, width - target.width) + 1);
   const y = random.integer(Math.max(0, height - target.height) + 1);
@@ -115,6 +120,6 @@ const scaledSides = ({ image }: JointSample, by: number): readonly [number, numb
 export function fitSample(sample: JointSample, target: JointTarget, keepAspect: boolean): JointSample {
   const { width, height, interpolation, fill } = target;
   if (!keepAspect) return resizeSample(sample, width, height, interpolation);
-  const [w, h] = scaledSides(sample, fitScale(sample, target));
+  const [w, h] = scaledSides(sample, baseScale(sample, target, 'fit'));
   return windowSample(resizeSample(sample, w, h, interpolation), { x: 0, y: 0, width, height }, fill);
 }

@@ -149,7 +149,8 @@ describe('pictures, boxes and masks stay aligned', () => {
   test('random scale and crop, and both fits, of the asked size', () => {
     each(30, (sample, random) => {
       for (const result of [
-        scaleAndCrop(sample, [0.5, 2], target, random),
+        scaleAndCrop(sample, [0.5, 2], 'fit', target, random),
+        scaleAndCrop(sample, [0.5, 2], 'cover', target, random),
         fitSample(sample, target, true),
         fitSample(sample, target, false),
       ]) {
@@ -177,6 +178,20 @@ describe('pictures, boxes and masks stay aligned', () => {
       assertAligned(augmentForSegmentation(sample, segment, target, random), 1);
     });
   });
+});
+
+test('scale 1 fits into the target, or covers it', () => {
+  const sample = painted(createRandom(2));
+  const ignored = (base: 'fit' | 'cover'): number =>
+    scaleAndCrop(
+      sample,
+      [1, 1],
+      base,
+      { ...target, width: 100, height: 50 },
+      createRandom(3),
+    ).classMask?.data.filter((value) => value === IGNORE).length ?? 0;
+  assert.ok(ignored('fit') > 0);
+  assert.equal(ignored('cover'), 0);
 });
 
 describe('IoU crop', () => {
