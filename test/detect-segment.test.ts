@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type AnchorStyleName, anchorBoxes, anchorStyles } from '../src/detection/anchors.ts';
+import { overlap, selectDetections } from '../src/detection/nms.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { UsageError } from '../src/errors.ts';
 import { applyTransform } from '../src/image/apply-transform.ts';
@@ -10,6 +11,7 @@ import { createDetector, type DetectedObject, detectionDecoder } from '../src/ta
 import { runnableNet } from '../src/task/head-net.ts';
 import { classMapOf, createSegmenter } from '../src/task/segment.ts';
 import { detectorStyles } from '../src/task/task-head.ts';
+import { createRandom } from '../src/tensor/random.ts';
 import type { Tensor } from '../src/tensor/tensor.ts';
 import { randomDetector, randomSegmenter, scenePicture } from './support/head-nets.ts';
 
@@ -57,6 +59,31 @@ function iouOf(a: DetectedObject['box'], b: DetectedObject['box']): number {
   const h = Math.max(0, Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y));
   return (w * h) / (a.width * a.height + b.width * b.height - w * h);
 }
+
+test('suppression of many equal scores, class by class, as its definition reads', () => {
+  const random = createRandom(8);
+  const [count, classes, iou] = [400, 3, 0.4];
+  const corners = Array.from({ length: count }, () => {
+    const [x, y] = [random.uniform(), random.uniform()];
+    return [x, y, x + 0.3 * random.uniform(), y + 0.3 * random.uniform()];
+  });
+  const boxes = Float32Array.from(corners.flat());
+  const scores = Float32Array.from({ length: count * classes }, () => random.integer(9) / 9);
+  const wanted = [1, 2].flatMap((label) => {
+    const kept: number[] = [];
+    const order = Array.from({ length: count }, (_, i) => i).filter(
+      (i) => (scores[3 * i + label] ?? 0) > 0.3,
+    );
+    order.sort((a, b) => (scores[3 * b + label] ?? 0) - (scores[3 * a + label] ?? 0) || a - b);
+    for (const i of order.slice(0, 90))
+      if (!kept.some((other) => overlap(boxes, i, other) > iou)) kept.push(i);
+    return kept.map((anchor) => ({ anchor, label, score: scores[3 * anchor + label] }));
+  });
+  wanted.sort((a, b) => (b.score ?? 0) - (a.score ?? 0));
+  const rule = { leastScore: 0.3, perClass: 90, iou, most: 1000 };
+  assert.deepEqual(selectDetections(boxes, scores, classes, 0, rule), wanted);
+  assert.ok(wanted.length > 20 && wanted.length < 170);
+});
 
 describe('detect', () => {
   const styles = Object.keys(anchorStyles) as AnchorStyleName[];

@@ -117,10 +117,21 @@ export function classMapOf(
     const [top = 0, bottom = 0, part = 0] = down.subarray(3 * y, 3 * y + 3);
     mixInto(row, data, top * row.length, bottom * row.length, part);
     for (let x = 0; x < width; x++, at++) {
-      const i = 3 * x;
-      mixInto(pixel, row, (across[i] ?? 0) * classes, (across[i + 1] ?? 0) * classes, across[i + 2] ?? 0);
-      let best = 0;
-      for (let c = 1; c < classes; c++) if ((pixel[c] ?? 0) > (pixel[best] ?? 0)) best = c;
+      const [left, right, share] = [
+        (across[3 * x] ?? 0) * classes,
+        (across[3 * x + 1] ?? 0) * classes,
+        across[3 * x + 2] ?? 0,
+      ];
+      let [best, most] = [0, Number.NEGATIVE_INFINITY];
+      for (let c = 0; c < classes; c++) {
+        const a = row[left + c] ?? 0;
+        const value = a + share * ((row[right + c] ?? 0) - a);
+        if (value > most) {
+          most = value;
+          best = c;
+        }
+        pixel[c] = value;
+      }
       classMap[at] = best;
       all?.set(pixel, at * classes);
     }
