@@ -1,5 +1,6 @@
 import { HubError } from '../errors.ts';
 import type { ByteSource } from '../format/byte-source.ts';
+import { type BuiltInModel, findBuiltIn } from './built-in.ts';
 import { contentFault } from './content-check.ts';
 import { type Attempt, type DownloadOptions, download, openCached } from './download.ts';
 import { type Licence, licences } from './licences.ts';
@@ -15,6 +16,8 @@ export interface ResolveOptions extends DownloadOptions {
   readonly offline?: boolean;
   /** Tried before the official addresses. */
   readonly mirror?: Mirror;
+  /** Path of a file in the package's folder `models`; without it there are no built-in models. */
+  readonly builtIn?: (file: string) => string;
   /** Opens a path, or gives undefined when no file is there; without it only model names resolve. */
   readonly openFile?: (path: string) => Promise<ByteSource | undefined>;
   /** Called once before a download starts, with the terms of what is about to be fetched. */
@@ -31,7 +34,7 @@ export interface ResolvedWeights {
 }
 
 /**
- * From a model name or the path of a file to its bytes. A known name always means the model; a file that is called
+ * From a model name, a built-in one's too, or the path of a file to its bytes. A known name always means the model; a file that is called
  * the same is reached as `./name`.
  * @throws HubError when the name is unknown and no such file exists, or the weights cannot be had; it says what was
  *   tried and where to put the file by hand
@@ -39,6 +42,8 @@ export interface ResolvedWeights {
 export async function resolveWeights(nameOrPath: string, options: ResolveOptions): Promise<ResolvedWeights> {
   const entry = findModel(nameOrPath);
   if (entry) return resolveEntry(entry, options);
+  const own = findBuiltIn(nameOrPath);
+  if (own && options.builtIn) return resolveBuiltIn(own, options.builtIn(own.file), options);
   const file = await options.openFile?.(nameOrPath);
   if (file) return resolveFile(nameOrPath, file);
   if (/[/\\]|\.(pth|pt|tar|bin|ckpt|safetensors)$/i.test(nameOrPath)) {
@@ -47,6 +52,20 @@ export async function resolveWeights(nameOrPath: string, options: ResolveOptions
     });
   }
   return resolveEntry(resolveModelName(nameOrPath), options);
+}
+
+async function resolveBuiltIn(
+  { name }: BuiltInModel,
+  path: string,
+  { openFile }: ResolveOptions,
+): Promise<ResolvedWeights> {
+  const file = await openFile?.(path);
+  if (file === undefined)
+    throw new HubError(`hub: the built-in model "${name}" should be at ${path}, but it is not; install again.`, {
+      model: name,
+      location: path,
+    });
+  return resolveFile(path, file);
 }
 
 async function resolveFile(path: string, file: ByteSource): Promise<ResolvedWeights> {

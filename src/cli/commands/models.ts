@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type BuiltInModel, builtInModels } from '../../hub/built-in.ts';
 import { licences } from '../../hub/licences.ts';
 import { listModels, type ModelEntry, type ModelFamily } from '../../hub/models.ts';
 import { nodePlatform } from '../../node.ts';
@@ -32,6 +33,7 @@ export function addModels(program: Command, terminal: Terminal): void {
     .option('--json', 'one JSON array')
     .addHelpText('after', '\nExample:\n  mobileone models "*s1*"')
     .action(async (pattern: string | undefined, flags: ModelsFlags) => {
+      const builtIn = builtInModels.filter(({ name }) => pattern === undefined || name === pattern);
       const { store } = nodePlatform().hub;
       const found = await Promise.all(
         listModels(pattern).map(async (entry) => ({
@@ -40,9 +42,10 @@ export function addModels(program: Command, terminal: Terminal): void {
         })),
       );
       if (flags.json) terminal.print(JSON.stringify(found.map(toJson), undefined, 2));
-      else if (found.length > 0) terminal.print(...toText(found, terminal));
+      else if (found.length > 0 || builtIn.length > 0)
+        terminal.print(...builtInText(builtIn, terminal), ...toText(found, terminal));
       else terminal.note(`mobileone: no model is called like "${pattern}"; "mobileone models" lists all.`);
-      process.exitCode = found.length > 0 ? 0 : 1;
+      process.exitCode = found.length + builtIn.length > 0 ? 0 : 1;
     });
 }
 
@@ -67,6 +70,12 @@ function toJson({ entry, cached }: Listed) {
   };
 }
 
+function builtInText(models: readonly BuiltInModel[], { width, bold }: Terminal): readonly string[] {
+  if (models.length === 0) return [];
+  const lines = models.flatMap(({ name, knows }) => wrap(`${name}: ${knows}`, width - 2));
+  return [bold('in the package'), ...lines.map((line) => `  ${line}`), ''];
+}
+
 function toText(found: readonly Listed[], terminal: Terminal): readonly string[] {
   const groups = new Map<string, Listed[]>();
   for (const one of found) {
@@ -75,6 +84,7 @@ function toText(found: readonly Listed[], terminal: Terminal): readonly string[]
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   const anyCached = found.some(({ cached }) => cached);
+  if (found.length === 0) return [];
   const blocks = [...groups.values()].flatMap((members) => [
     ...heading(members, terminal),
     ...table(columnsOf(anyCached), members.map(cellsOf), terminal.width - 2).map((line) => `  ${line}`),

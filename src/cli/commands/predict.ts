@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
+import { findBuiltIn } from '../../hub/built-in.ts';
 import { evalTransforms } from '../../image/eval-transform.ts';
 import { loadClassifier } from '../../node.ts';
 import type { Classification } from '../../task/classify.ts';
@@ -31,7 +32,8 @@ interface PredictFlags extends HubFlags, EngineFlags, HeadFlags {
   readonly debug?: boolean;
 }
 
-const defaultModel = 'mobileone-s0';
+/** Comes with the package, so the first answer needs no network. */
+const defaultModel = 'grocery';
 
 export function addPredict(program: Command, terminal: Terminal): void {
   const command = program
@@ -87,6 +89,7 @@ async function predict(places: readonly string[], flags: PredictFlags, terminal:
   let failed = faults.length > 0;
   try {
     if (flags.json !== true) terminal.print(...wrap(net.title, terminal.width).map(terminal.dim));
+    if (isDefault(flags) && flags.json !== true) terminal.print(...wrap(hint(), terminal.width).map(terminal.dim));
     for (const file of files) {
       try {
         terminal.print(...(await net.answer(file, terminal)));
@@ -166,6 +169,15 @@ async function prepare(location: string, flags: PredictFlags): Promise<Prepared>
     },
     dispose: () => classifier.dispose(),
   };
+}
+
+const isDefault = ({ model, weights }: PredictFlags): boolean =>
+  model === undefined && weights === undefined;
+
+/** What the default can name, and where a thousand names are. */
+function hint(): string {
+  const knows = findBuiltIn(defaultModel)?.knows ?? '';
+  return `${defaultModel}, which comes with the package, knows ${knows}; --model s0 knows ImageNet's 1000 classes and is downloaded once.`;
 }
 
 function decodeOptions({ orientation, maxPixels }: PredictFlags) {

@@ -1,4 +1,6 @@
+import { fileURLToPath } from 'node:url';
 import type { ResolveOptions } from '../../hub/resolve.ts';
+import { packageFile } from '../package-files.ts';
 import { cacheFolder, type Environment } from './cache-folder.ts';
 import { createDiskStore } from './cache-store.ts';
 import { findFile } from './file-source.ts';
@@ -11,6 +13,7 @@ export function nodeHubOptions(env: Environment = process.env): ResolveOptions {
   return {
     store: createDiskStore({ folder: cacheFolder(env) }),
     openFile: findFile,
+    builtIn: (file) => fileURLToPath(packageFile(`models/${file}`)),
     offline: /^(1|true|yes|on)$/i.test(env.MOBILEONE_OFFLINE ?? ''),
     ...(env.MOBILEONE_MIRROR ? { mirror: env.MOBILEONE_MIRROR } : {}),
   };
