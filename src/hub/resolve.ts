@@ -61,10 +61,13 @@ async function resolveBuiltIn(
 ): Promise<ResolvedWeights> {
   const file = await openFile?.(path);
   if (file === undefined)
-    throw new HubError(`hub: the built-in model "${name}" should be at ${path}, but it is not; install again.`, {
-      model: name,
-      location: path,
-    });
+    throw new HubError(
+      `hub: the built-in model "${name}" should be at ${path}, but it is not; install again.`,
+      {
+        model: name,
+        location: path,
+      },
+    );
   return resolveFile(path, file);
 }
 

@@ -89,7 +89,8 @@ async function predict(places: readonly string[], flags: PredictFlags, terminal:
   let failed = faults.length > 0;
   try {
     if (flags.json !== true) terminal.print(...wrap(net.title, terminal.width).map(terminal.dim));
-    if (isDefault(flags) && flags.json !== true) terminal.print(...wrap(hint(), terminal.width).map(terminal.dim));
+    if (isDefault(flags) && flags.json !== true)
+      terminal.print(...wrap(hint(), terminal.width).map(terminal.dim));
     for (const file of files) {
       try {
         terminal.print(...(await net.answer(file, terminal)));
@@ -171,8 +172,7 @@ async function prepare(location: string, flags: PredictFlags): Promise<Prepared>
   };
 }
 
-const isDefault = ({ model, weights }: PredictFlags): boolean =>
-  model === undefined && weights === undefined;
+const isDefault = ({ model, weights }: PredictFlags): boolean => model === undefined && weights === undefined;
 
 /** What the default can name, and where a thousand names are. */
 function hint(): string {
