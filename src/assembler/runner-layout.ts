@@ -44,6 +44,11 @@ export const CONTROL = {
   mayWait: 280,
   /** 1 tells helpers to leave `serve`; follow it by `wake`. */
   stop: 288,
+  /**
+   * Natively, 1 where one helper serves at most: it takes the tiles of a step from the last on, the starting thread from
+   * the first. In WebAssembly this gained nothing.
+   */
+  twoEnded: 304,
   /** How long `serve` sleeps for a run to start before it returns, 1 … 999. */
   idleMilliseconds: 296,
 } as const;

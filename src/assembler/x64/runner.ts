@@ -42,6 +42,9 @@ const FUTEX_WAKE_PRIVATE = 129;
 
 // Registers throughout: rbx control, r12 generation, rbp step, r13 its first tile, r14 end of steps, r15 tile.
 
+/** Where a thread takes its tiles of a step from, when two share. */
+type End = 'front' | 'back';
+
 class Runner {
   readonly encoder = new Encoder();
   readonly #argument: readonly number[];
@@ -166,10 +169,11 @@ class Runner {
     for (const jump of exits) e.land(jump);
   }
 
-  /** Inline: takes tiles of generation r12 until none is left. Ends with r13 = all tiles if none was. */
-  #participate(): void {
+  /** Inline: takes tiles of generation r12 until none is left, from its own end where two threads share. Ends with r13 = all tiles if none was. */
+  #participate(end: End): void {
     const e = this.encoder;
     this.#openSteps();
+    this.#resetOwnTiles();
     const again = e.here();
     e.load(RAX, memory(RBX, CONTROL.state));
     e.instruction(0, 0x89, RAX, R15); // mov r15d, eax: the low half, zero-extended
@@ -184,6 +188,7 @@ class Runner {
     const found = e.jumpForward(CONDITION.below);
     e.load(R13, memory(RBP, STEP.endTile));
     e.arithmeticConstant('add', RBP, STEP_BYTES);
+    this.#resetOwnTiles();
     e.jumpBack(find);
     e.land(found);
     const ready = this.#ifReady();
@@ -192,7 +197,7 @@ class Runner {
     e.land(ready);
     this.#takeTile();
     e.jumpBack(again, CONDITION.notZero);
-    this.#runTile();
+    this.#runTile(end);
     e.jumpBack(again, CONDITION.notZero);
     if (this.#futex) {
       e.arithmeticConstant('compare', memory(RBX, CONTROL.waiters), 0, 0);
@@ -215,11 +220,44 @@ class Runner {
     e.lockCompareExchange(memory(RBX, CONTROL.state), RDX);
   }
 
-  /** Runs tile r15 and counts it; zero flag set when it was the last of its step. */
-  #runTile(): void {
+  /** Tiles of this step that the thread has taken, on its stack. */
+  #ownTiles(): ReturnType<typeof memory> {
+    return memory(RSP, this.#shadow);
+  }
+
+  /** Changes rax. */
+  #resetOwnTiles(): void {
+    this.encoder.constant(RAX, 0);
+    this.encoder.store(this.#ownTiles(), RAX);
+  }
+
+  /**
+   * rax = the tile's place within its step. Of two threads each takes those nearest its own end, for what it wrote in
+   * the step before lies in its core's cache; both together never take more than there are, so they never meet.
+   */
+  #ownTile(end: End): void {
     const e = this.encoder;
     e.move(RAX, R15);
     e.arithmetic('subtract', RAX, R13);
+    e.arithmeticConstant('compare', memory(RBX, CONTROL.twoEnded), 0, 0);
+    const inOrder = e.jumpForward(CONDITION.zero);
+    e.load(RAX, this.#ownTiles());
+    e.address(RDX, memory(RAX, 1));
+    e.store(this.#ownTiles(), RDX);
+    if (end === 'back') {
+      e.move(RDX, RAX);
+      e.load(RAX, memory(RBP, STEP.endTile));
+      e.arithmetic('subtract', RAX, R13);
+      e.arithmetic('subtract', RAX, RDX);
+      e.arithmeticConstant('subtract', RAX, 1);
+    }
+    e.land(inOrder);
+  }
+
+  /** Runs a tile of the step and counts it; zero flag set when it was the last. */
+  #runTile(end: End): void {
+    const e = this.encoder;
+    this.#ownTile(end);
     e.instruction(1, 0x0faf, RAX, memory(RBP, STEP.recordStride)); // imul
     e.arithmeticMemory('add', RAX, memory(RBP, STEP.records));
     e.move(this.#arg(0), RAX);
@@ -251,7 +289,7 @@ class Runner {
       this.#futexWake(CONTROL.generation);
       e.land(nobody);
     }
-    this.#participate();
+    this.#participate('front');
     const check = e.here();
     const allDone = this.#ifReady();
     this.#waitDone();
@@ -336,16 +374,36 @@ class Runner {
     return { stop: this.#ifStop(), join: this.#ifNewRun() };
   }
 
+  /**
+   * Jumps when another helper (rcx of them) is active where only one may take tiles. One that has left took part until
+   * no tile was left, so no run ever sees two.
+   */
+  #ifSecondOfTwoEnds(): ForwardJump {
+    const e = this.encoder;
+    e.load(RAX, memory(RBX, CONTROL.twoEnded));
+    e.test(RAX, RAX);
+    const anyNumber = e.jumpForward(CONDITION.zero);
+    e.instruction(0, 0x85, RCX, RCX); // test ecx, ecx
+    const alone = e.jumpForward(CONDITION.zero);
+    const second = e.jumpForward();
+    e.land(anyNumber);
+    e.land(alone);
+    return second;
+  }
+
   /** Takes part in the run that is open, if it still is once this thread is known to be reading steps. */
   #join(): void {
     const e = this.encoder;
-    e.lockAdd32(memory(RBX, CONTROL.active), 1);
+    e.constant(RCX, 1);
+    e.lockExchangeAdd(memory(RBX, CONTROL.active), RCX, 0);
     e.load(RAX, memory(RBX, CONTROL.state));
     e.instruction(0, 0x85, RAX, RAX); // test eax, eax
     const closed = e.jumpForward(CONDITION.zero);
     e.shiftRight(RAX, 32);
     e.move(R12, RAX);
-    this.#participate();
+    const second = this.#ifSecondOfTwoEnds();
+    this.#participate('back');
+    e.land(second);
     e.land(closed);
     e.lockAdd32(memory(RBX, CONTROL.active), -1);
   }

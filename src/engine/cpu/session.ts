@@ -249,6 +249,7 @@ function makeRunner(parts: SessionParts, { code, memory, machine }: Held, ready:
     writeSlot(control, CONTROL.spins, SPINS[machine.kind]);
     writeSlot(control, CONTROL.mayWait, pool.mayWait ? 1 : 0);
     writeSlot(control, CONTROL.idleMilliseconds, IDLE_MILLISECONDS);
+    writeSlot(control, CONTROL.twoEnded, threads === 2 && machine.kind === 'native' ? 1 : 0);
     setSteps(firstSteps, layout.stepCount);
     const setStop = (stop: 0 | 1): void => void Atomics.store(control, CONTROL.stop / 4, stop);
     served = pool.register(code, memory.address, setStop, threads - 1);
