@@ -20,7 +20,7 @@ describe('built-in models', () => {
     test(`${name}: loads by name, knows its classes, and is small`, async () => {
       assert.ok(statSync(modelFile(file)).size < 3e6);
       const net = await loadClassifier(name, { hub: { offline: true } });
-      assert.equal(net.net.labels?.length, 20);
+      assert.equal(net.net.metadata.labels?.length, 20);
       const { top } = await net.classify(pictureFile(3, 160, 120));
       assert.equal(top.length, 5);
       net.dispose();
