@@ -70,7 +70,7 @@ export const recipeSchema = v.strictObject({
   ),
   /** Which blocks train as one convolution: those where it pays, all or none. The numbers are the same to rounding. */
   mergeBranches: v.picklist(['paying', 'all', 'none']),
-  precision: v.picklist(['f32', 'bf16']),
+  precision: v.literal('f32', 'training computes in f32; expected f32'),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
 });
 

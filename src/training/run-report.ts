@@ -1,10 +1,9 @@
 import type { Dataset } from '../data/dataset.ts';
+import { toPicture } from '../data/loader/to-picture.ts';
 import { graphCost } from '../graph/cost.ts';
 import { fitImage } from '../image/apply-transform.ts';
 import type { ImageDecoder } from '../image/codec.ts';
 import { describeEvalTransform } from '../image/eval-transform.ts';
-import type { Image } from '../image/image.ts';
-import { tensorImages } from '../image/tensor-images.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
 import type { FormCosts, Mistake, PictureSheet, RunReport } from '../report/run-report.ts';
 import { evaluateClassifier, type FormEvaluation, type KeptMistake } from '../task/evaluate-classifier.ts';
@@ -101,9 +100,10 @@ async function augmentedSheet(config: RunConfig, data: TrainingData): Promise<re
   const { size, strength } = phaseAt(config.recipe.phases, epoch);
   const request = { epoch, from: 0, batch: batchOf(config), size, strength };
   for await (const { images, targets, release } of data.trainBatches(request)) {
-    const all: readonly Image[] = tensorImages(images, config.transform);
-    const pictures = all.slice(0, shown).map((image, row) => ({
-      image,
+    const [count = 0, height = 0, width = 0] = images.shape;
+    const batch = { images: images.data, height, width, normalization: config.transform };
+    const pictures = Array.from({ length: Math.min(count, shown) }, (_, row) => ({
+      image: toPicture(batch, row),
       caption: namedShares(
         targets.data.subarray(row * config.labels.length, (row + 1) * config.labels.length),
         config.labels,

@@ -2,14 +2,16 @@ import { ImageError } from '../../errors.ts';
 import type { Image } from '../../image/image.ts';
 import type { Batch } from './batch.ts';
 
+/** What of a batch makes pictures again. */
+export type BatchPictures = Pick<Batch, 'height' | 'width' | 'normalization'> & {
+  readonly images: ArrayLike<number>;
+};
+
 /**
  * A row of a batch as the net sees it, back in 8-bit RGB: the inverse of the normalization, rounded.
  * @throws ImageError when the batch has no such row
  */
-export function toPicture(
-  batch: Pick<Batch, 'images' | 'height' | 'width' | 'normalization'>,
-  row: number,
-): Image {
+export function toPicture(batch: BatchPictures, row: number): Image {
   const { images, height, width, normalization } = batch;
   const length = height * width * 3;
   const rows = images.length / length;
