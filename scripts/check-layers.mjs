@@ -21,7 +21,7 @@ const layers = {
   transform: ['errors.ts', 'tensor', 'graph'],
   format: ['errors.ts', 'tensor', 'graph'],
   image: ['errors.ts', 'tensor'],
-  data: ['errors.ts', 'tensor', 'image', 'metrics/detection'],
+  data: ['errors.ts', 'tensor', 'image', 'metrics/detection', 'detection'],
   metrics: ['errors.ts', 'tensor'],
   detection: ['errors.ts', 'tensor'],
   report: ['errors.ts', 'tensor', 'image', 'metrics'],

@@ -2,7 +2,7 @@ import type { Random } from '../tensor/random.ts';
 import type { Colour } from './affine.ts';
 import type { MoveOptions } from './augment-ops.ts';
 import { autoAugment } from './auto-augment.ts';
-import { type ColorJitter, jitterColor } from './color-jitter.ts';
+import { type ColorJitter, jitterColor, scaledJitter } from './color-jitter.ts';
 import type { Image } from './image.ts';
 import { applyOrientation } from './orientation.ts';
 import { type RandAugment, randAugment } from './rand-augment.ts';
@@ -51,14 +51,7 @@ export function augment(
     result = randAugment(result, { ...setting, level: level * strength }, move, random);
   }
   if (augmentation.autoAugment) result = autoAugment(result, strength, move, random);
-  if (color) result = jitterColor(result, scaled(color, strength), random);
+  if (color) result = jitterColor(result, scaledJitter(color, strength), random);
   if (random.uniform() < erase * strength) result = eraseRandomly(result, fill, random);
   return result;
 }
-
-const scaled = ({ brightness, contrast, saturation, hue }: ColorJitter, by: number): ColorJitter => ({
-  brightness: brightness * by,
-  contrast: contrast * by,
-  saturation: saturation * by,
-  hue: hue * by,
-});

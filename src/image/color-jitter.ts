@@ -11,6 +11,16 @@ export interface ColorJitter {
   readonly hue: number;
 }
 
+export const scaledJitter = (
+  { brightness, contrast, saturation, hue }: ColorJitter,
+  by: number,
+): ColorJitter => ({
+  brightness: brightness * by,
+  contrast: contrast * by,
+  saturation: saturation * by,
+  hue: hue * by,
+});
+
 type Effect = (image: Image, jitter: ColorJitter, random: Random) => Image;
 
 const factor = (random: Random, spread: number): number =>

@@ -33,10 +33,23 @@ export async function readJointSample(
     return { category, box, crowd, ...drawn };
   });
   if (target.classMask === undefined) return { image, objects };
-  const stored = await decodePngIndices(await files.read(target.classMask));
-  const { width, height, data } = requireSize(stored, image, target.classMask);
-  const classMask = { width, height, data: data.map((value) => codedClass(coding, value)) };
-  return { image, objects, classMask };
+  const bytes = await files.read(target.classMask);
+  return { image, objects, classMask: await readClassMask(bytes, coding, image, target.classMask) };
+}
+
+/**
+ * A PNG of stored numbers → class of each pixel, or IGNORE where a number is no class.
+ * @param size the mask must have @param where names it in errors
+ * @throws ImageError for what is no PNG; DataError for a mask of another size
+ */
+export async function readClassMask(
+  bytes: Uint8Array,
+  coding: Uint8Array | undefined,
+  size: PictureSize,
+  where: string,
+): Promise<IndexMap> {
+  const { width, height, data } = requireSize(await decodePngIndices(bytes), size, where);
+  return { width, height, data: data.map((value) => codedClass(coding, value)) };
 }
 
 function codedClass(coding: Uint8Array | undefined, value: number): number {

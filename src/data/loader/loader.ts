@@ -1,8 +1,8 @@
 import { DataError } from '../../errors.ts';
+import type { Annotation } from '../annotations/annotated.ts';
 import type { BrokenPicture } from '../check-dataset.ts';
-import type { ClassDataset } from '../dataset.ts';
 import type { Batch, BatchPictures, BatchPool } from './batch.ts';
-import { type BatchSourceStats, createBatchSource } from './batch-source.ts';
+import { type BatchSourceStats, createBatchSource, type LoadedDataset } from './batch-source.ts';
 import { epochOrder } from './streams.ts';
 
 export interface LoaderOptions {
@@ -36,6 +36,8 @@ export interface EpochOptions {
   /** Of training pictures, instead of the loader's. */
   readonly size?: number;
   readonly strength?: number;
+  /** Instead of the loader's; of the same kind. The same object for epochs that are alike lets them overlap. */
+  readonly pictures?: BatchPictures;
 }
 
 export interface LoaderStats extends BatchSourceStats {
@@ -61,9 +63,9 @@ export interface Loader {
  * the next one in the data set that can; while evaluating, its row is left empty (index −1).
  * @throws DataError when an epoch would have no batch, pictures no common size, or a target no class
  */
-export function createLoader(dataset: ClassDataset, pool: BatchPool, options: LoaderOptions): Loader {
+export function createLoader(dataset: LoadedDataset, pool: BatchPool, options: LoaderOptions): Loader {
   const { batchSize, signal } = options;
-  const isTraining = options.pictures.kind === 'train';
+  const isTraining = options.pictures.kind !== 'eval';
   const { seed = 0, shuffle = isTraining, lastBatch = isTraining ? 'drop' : 'pad' } = options;
   const total = dataset.samples.length;
   const steps = lastBatch === 'drop' ? Math.floor(total / batchSize) : Math.ceil(total / batchSize);
@@ -92,8 +94,8 @@ export function createLoader(dataset: ClassDataset, pool: BatchPool, options: Lo
   /** An epoch under way: batches being made, in order. */
   const startRun = (number: number, from: number, change: RunChange): Run => {
     const order = epochOrder(total, shuffle, seed, number);
-    const pictures =
-      options.pictures.kind === 'train' ? { ...options.pictures, ...change } : options.pictures;
+    const { pictures: whole = options.pictures, ...parts } = change;
+    const pictures = whole.kind === 'eval' ? whole : { ...whole, ...parts };
     const making: Promise<Batch>[] = [];
     let next = from;
     return {
@@ -118,7 +120,8 @@ export function createLoader(dataset: ClassDataset, pool: BatchPool, options: Lo
     number: number,
     { from = 0, ...change }: EpochOptions = {},
   ): AsyncGenerator<Batch, void, void> {
-    const run = upcoming?.key === runKey(number, from, change) ? upcoming : startRun(number, from, change);
+    const asked = runKey(number, from, change);
+    const run = upcoming && sameKey(upcoming.key, asked) ? upcoming : startRun(number, from, change);
     upcoming = undefined;
     for (;;) {
       signal?.throwIfAborted();
@@ -146,32 +149,52 @@ type RunChange = Omit<EpochOptions, 'from'>;
 
 interface Run {
   /** What it was started with. */
-  readonly key: string;
+  readonly key: readonly unknown[];
   /** The next batch; undefined when there is none left, or none was started. */
   readonly take: () => Promise<Batch> | undefined;
   /** Has up to `most` batches made ahead. @returns how many are */
   readonly startMore: (most: number) => number;
 }
 
-const runKey = (epoch: number, from: number, { size, strength }: RunChange): string =>
-  [epoch, from, size, strength].join();
+const runKey = (epoch: number, from: number, { size, strength, pictures }: RunChange): readonly unknown[] => [
+  epoch,
+  from,
+  size,
+  strength,
+  pictures,
+];
+
+const sameKey = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.every((value, i) => value === b[i]);
 
 /** @throws DataError for pictures or targets that cannot be put in a batch */
-function checkPlan(dataset: ClassDataset, { pictures }: LoaderOptions): void {
-  const { name, classes, samples } = dataset;
+function checkPlan({ name, classes, samples }: LoadedDataset, { pictures }: LoaderOptions): void {
   if (pictures.kind === 'eval' && !pictures.transform.crop && pictures.transform.resize.kind === 'shortest')
     throw new DataError(
       `data "${name}": pictures of a batch need one size, but the eval transform has no crop and keeps proportions; ` +
         'give it a crop, or resize exactly.',
     );
-  const strange = samples.find(
-    ({ target }) => !(Number.isSafeInteger(target) && classes[target] !== undefined),
-  );
-  if (strange)
-    throw new DataError(
-      `data "${name}": target ${strange.target} of "${strange.path}" is none of the ${classes.length} classes.`,
-      { path: strange.path, target: strange.target },
-    );
+  for (const { path, target } of samples) {
+    const fault = targetFault(target, pictures.kind, classes.length);
+    if (fault !== undefined) throw new DataError(`data "${name}": "${path}" ${fault}.`, { path });
+  }
+}
+
+/** What keeps a target from being learned as these pictures want it. */
+function targetFault(
+  target: number | Annotation,
+  kind: BatchPictures['kind'],
+  classes: number,
+): string | undefined {
+  const isClass = (index: number): boolean => Number.isSafeInteger(index) && index >= 0 && index < classes;
+  if (typeof target === 'number') {
+    if (kind === 'detect' || kind === 'segment') return 'has a class, where objects or a mask are expected';
+    return isClass(target) ? undefined : `has target ${target}, which is none of the ${classes} classes`;
+  }
+  if (kind === 'train') return 'has objects or a mask, where a class is expected';
+  if (kind === 'segment' && target.classMask === undefined) return 'has no class mask';
+  const strange = target.objects.find(({ category }) => !isClass(category));
+  return strange && `has an object (${strange.where}) of category ${strange.category} of ${classes}`;
 }
 
 /** Settles with the promise, or rejects as soon as the signal is aborted. */

@@ -4,6 +4,7 @@ import { createRandom, deriveSeed } from '../../tensor/random.ts';
 const orderStream = 1;
 export const sampleStream = 2;
 export const mixStream = 3;
+export const mosaicStream = 4;
 
 /** The order of an epoch's samples: a permutation of 0 … count − 1 (Fisher–Yates), or as they are. */
 export function epochOrder(count: number, shuffle: boolean, seed: number, epoch: number): Uint32Array {

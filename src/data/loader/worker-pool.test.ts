@@ -7,9 +7,10 @@ import type { BatchTask } from './batch.ts';
 import { type BatchRequest, type BatchWorkerEvents, createWorkerPool, serveBatches } from './worker-pool.ts';
 
 const task: BatchTask = {
-  slots: [undefined],
+  rows: [undefined],
   pictures: { kind: 'eval', transform: evalTransforms.apple },
   classes: 2,
+  coding: undefined,
   seed: 0,
   epoch: 0,
   step: 0,
@@ -40,7 +41,15 @@ function pretendPool(workers: number) {
   });
   return { pool, members };
 }
-const result = { images: new Float32Array(1), targets: new Float32Array(1), broken: [], decoded: [], ms: 1 };
+const result = {
+  images: new Float32Array(1),
+  targets: new Float32Array(1),
+  offsets: new Float32Array(0),
+  sizes: new Int32Array(2),
+  broken: [],
+  decoded: [],
+  ms: 1,
+};
 
 test('whoever has least to do is asked; answers find their questions', async () => {
   const { pool, members } = pretendPool(2);
@@ -87,7 +96,7 @@ test('the worker answers in order, and says what fails', async () => {
   await new Promise<void>((resolve) => {
     const serve = serveBatches(tools, (reply, transfer) => {
       replies.push(reply.id);
-      assert.equal(transfer.length, 'result' in reply ? 2 : 0);
+      assert.equal(transfer.length, 'result' in reply ? 3 : 0);
       if ('failure' in reply) failures.push(reply.failure);
       if (replies.length === 3) resolve();
     });

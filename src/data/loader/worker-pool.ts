@@ -1,5 +1,5 @@
 import { DataError } from '../../errors.ts';
-import type { BatchPool, BatchResult, BatchTask } from './batch.ts';
+import { type BatchPool, type BatchResult, type BatchTask, transferOf } from './batch.ts';
 import { type BatchTools, makeBatch } from './make-batch.ts';
 
 /** To a worker. */
@@ -86,7 +86,7 @@ function ask(member: Member, request: BatchRequest): Promise<BatchResult> {
     member.waiting.set(request.id, { resolve, reject });
     member.worker.hold(true);
     const { buffers } = request.task;
-    member.worker.post(request, buffers ? [buffers.images.buffer, buffers.targets.buffer] : []);
+    member.worker.post(request, buffers ? transferOf(buffers) : []);
   });
 }
 
@@ -108,7 +108,7 @@ export function serveBatches(
   const answer = async ({ id, task }: BatchRequest): Promise<void> => {
     try {
       const result = await makeBatch(task, await tools);
-      post({ id, result }, [result.images.buffer, result.targets.buffer]);
+      post({ id, result }, transferOf(result));
     } catch (cause) {
       post({ id, failure: cause instanceof Error ? cause.message : String(cause) }, []);
     }

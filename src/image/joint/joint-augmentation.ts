@@ -1,19 +1,11 @@
 import type { Random } from '../../tensor/random.ts';
 import type { Colour } from '../affine.ts';
-import { type ColorJitter, jitterColor } from '../color-jitter.ts';
+import { type ColorJitter, jitterColor, scaledJitter } from '../color-jitter.ts';
 import { between } from '../random-crop.ts';
-import type { Interpolation } from '../resize.ts';
 import { type IouCrop, randomIouCrop } from './iou-crop.ts';
-import { flipSample, type JointSample, resizeSample, windowSample } from './joint-sample.ts';
-
-/** The net's input. */
-export interface JointTarget {
-  readonly width: number;
-  readonly height: number;
-  readonly interpolation: Interpolation;
-  /** Colour of what lies outside the picture; usually the normalization's mean. */
-  readonly fill: Colour;
-}
+import { flipSample, type JointSample, windowSample } from './joint-sample.ts';
+import { type Mosaic, mosaic } from './mosaic.ts';
+import { fitSample, type JointTarget, scaleAndCrop } from './place.ts';
 
 /** Onto a larger canvas: with a chance, sides by a factor drawn from a range, the picture anywhere on it. */
 export interface Expand {
@@ -24,6 +16,8 @@ export interface Expand {
 /** What is done to a picture and its objects to learn detection, in this order. */
 export interface DetectAugmentation {
   readonly color: ColorJitter | null;
+  /** With a chance, four pictures in one instead of expanding, cropping and scaling one. */
+  readonly mosaic: Mosaic | null;
   readonly expand: Expand | null;
   readonly crop: IouCrop | null;
   /** Large-scale jitter: size against the one that just fits, aspect kept; then a random part, or filled up. */
@@ -32,6 +26,8 @@ export interface DetectAugmentation {
   readonly flip: number;
   /** Whether aspect is kept, filled up on the right and below. */
   readonly keepAspect: boolean;
+  /** Share of a box that scaling or a mosaic must leave for its object to count. */
+  readonly leastVisible: number;
 }
 
 /** The same for segmentation. */
@@ -42,19 +38,49 @@ export interface SegmentAugmentation {
   readonly flip: number;
 }
 
-/** A sample as detection is learned from: the target's size, decided by `random` alone. */
+/**
+ * A sample as detection is learned from: the target's size, decided by `random` alone.
+ * @param others three for a mosaic, else none
+ */
 export function augmentForDetection(
   sample: JointSample,
   augmentation: DetectAugmentation,
   target: JointTarget,
   random: Random,
+  others: readonly JointSample[] = [],
 ): JointSample {
-  const { color, expand, crop, scale, flip, keepAspect } = augmentation;
-  let result = color ? { ...sample, image: jitterColor(sample.image, color, random) } : sample;
+  const { color, expand, crop, scale, flip, keepAspect, leastVisible } = augmentation;
+  const coloured = (one: JointSample): JointSample =>
+    color ? { ...one, image: jitterColor(one.image, color, random) } : one;
+  let result = coloured(sample);
+  const [second, third, fourth] = others;
+  if (augmentation.mosaic && second && third && fourth) {
+    const four = [result, coloured(second), coloured(third), coloured(fourth)] as const;
+    result = mosaic(four, augmentation.mosaic.scale, target, leastVisible, random);
+    return random.uniform() < flip ? flipSample(result) : result;
+  }
   if (expand) result = expandRandomly(result, expand, target.fill, random);
   if (crop) result = randomIouCrop(result, crop, random);
   if (random.uniform() < flip) result = flipSample(result);
-  return scale ? scaleAndCrop(result, scale, 'fit', target, random) : fitSample(result, target, keepAspect);
+  return scale
+    ? scaleAndCrop(result, scale, 'fit', target, random, leastVisible)
+    : fitSample(result, target, keepAspect);
+}
+
+/** The same with less effect: 0 keeps crops and flips only. A mosaic's chance is the loader's to change. */
+export function weakened<A extends DetectAugmentation | SegmentAugmentation>(
+  augmentation: A,
+  strength: number,
+): A {
+  const { color, scale } = augmentation;
+  const towards1 = (factor: number): number => 1 + (factor - 1) * strength;
+  const weaker = {
+    color: color && scaledJitter(color, strength),
+    scale: scale && ([towards1(scale[0]), towards1(scale[1])] as const),
+  };
+  if (!('expand' in augmentation) || augmentation.expand === null) return { ...augmentation, ...weaker };
+  const expand = { ...augmentation.expand, chance: augmentation.expand.chance * strength };
+  return { ...augmentation, ...weaker, expand };
 }
 
 /** A sample as segmentation is learned from: scaled, cropped or filled up with IGNORE, flipped. */
@@ -82,44 +108,4 @@ export function expandRandomly(
   const x = Math.trunc((width - sample.image.width) * random.uniform());
   const y = Math.trunc((height - sample.image.height) * random.uniform());
   return windowSample(sample, { x: 0 - x, y: 0 - y, width, height }, fill);
-}
-
-/** How large 1 is: the picture just fits into the target, or just covers it. */
-export type ScaleBase = 'fit' | 'cover';
-
-function baseScale({ image }: JointSample, { width, height }: JointTarget, base: ScaleBase): number {
-  const [across, down] = [width / image.width, height / image.height];
-  return base === 'fit' ? Math.min(across, down) : Math.max(across, down);
-}
-
-/**
- * Scaled by a factor of the base; of what is larger than the target a random part, what is smaller is
- * filled up on the right and below (IGNORE in class masks).
- */
-export function scaleAndCrop(
-  sample: JointSample,
-  scale: readonly [least: number, most: number],
-  base: ScaleBase,
-  target: JointTarget,
-  random: Random,
-): JointSample {
-  const by = baseScale(sample, target, base) * between(random, scale);
-  const [width, height] = scaledSides(sample, by);
-  const x = random.integer(Math.max(0, width - target.width) + 1);
-  const y = random.integer(Math.max(0, height - target.height) + 1);
-  const resized = resizeSample(sample, width, height, target.interpolation);
-  return windowSample(resized, { x, y, width: target.width, height: target.height }, target.fill);
-}
-
-const scaledSides = ({ image }: JointSample, by: number): readonly [number, number] => [
-  Math.max(1, Math.round(image.width * by)),
-  Math.max(1, Math.round(image.height * by)),
-];
-
-/** To the target's size: stretched, or with aspect kept and filled up on the right and below. */
-export function fitSample(sample: JointSample, target: JointTarget, keepAspect: boolean): JointSample {
-  const { width, height, interpolation, fill } = target;
-  if (!keepAspect) return resizeSample(sample, width, height, interpolation);
-  const [w, h] = scaledSides(sample, baseScale(sample, target, 'fit'));
-  return windowSample(resizeSample(sample, w, h, interpolation), { x: 0, y: 0, width, height }, fill);
 }

@@ -27,9 +27,10 @@ export interface JointSample {
 
 /**
  * The part of a sample inside `region`; what of the region lies outside the picture is `fill`, IGNORE in class masks
- * and no object. Boxes are cut to the region and go when nothing is left of them. Crop, pad and expand are all this.
+ * and no object. Boxes are cut to the region and go when nothing, or less than a share `least`, is left of them; crowds
+ * stay as long as anything is. Crop, pad and expand are all this.
  */
-export function windowSample(sample: JointSample, region: Region, fill: Colour): JointSample {
+export function windowSample(sample: JointSample, region: Region, fill: Colour, least = 0): JointSample {
   const { x, y, width, height } = region;
   if (x === 0 && y === 0 && width === sample.image.width && height === sample.image.height) return sample;
   const objects = sample.objects.flatMap((object): JointObject[] => {
@@ -37,6 +38,7 @@ export function windowSample(sample: JointSample, region: Region, fill: Colour):
     const [left, top] = [Math.max(0, bx - x), Math.max(0, by - y)];
     const [right, bottom] = [Math.min(width, bx + bw - x), Math.min(height, by + bh - y)];
     if (!(right > left && bottom > top)) return [];
+    if (!object.crowd && (right - left) * (bottom - top) < least * bw * bh) return [];
     const mask = object.mask && { mask: windowIndices(object.mask, region, 0) };
     return [{ ...object, box: [left, top, right - left, bottom - top], ...mask }];
   });

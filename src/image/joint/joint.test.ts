@@ -8,9 +8,7 @@ import {
   augmentForSegmentation,
   type DetectAugmentation,
   expandRandomly,
-  fitSample,
-  type JointTarget,
-  scaleAndCrop,
+  weakened,
 } from './joint-augmentation.ts';
 import {
   flipSample,
@@ -19,6 +17,8 @@ import {
   resizeSample,
   windowSample,
 } from './joint-sample.ts';
+import { mosaic } from './mosaic.ts';
+import { fitSample, type JointTarget, scaleAndCrop } from './place.ts';
 
 const paints = [
   [255, 0, 0],
@@ -168,6 +168,8 @@ describe('pictures, boxes and masks stay aligned', () => {
       scale: null,
       flip: 0.5,
       keepAspect: false,
+      mosaic: null,
+      leastVisible: 0,
     };
     each(30, (sample, random) => {
       const seed = random.integer(1000);
@@ -178,6 +180,74 @@ describe('pictures, boxes and masks stay aligned', () => {
       assertAligned(augmentForSegmentation(sample, segment, target, random), 1);
     });
   });
+});
+
+/** Whether a pixel has a paint's colour, at least half of it. */
+const isPainted = ({ data }: JointSample['image'], at: number, category: number): boolean =>
+  paints.every((_, channel) => (data[at * 3 + channel] ?? 0) > 127 === (channel === category));
+
+test('mosaic: boxes hold what they say, and nothing painted lies outside of them; equal seeds, equal results', () => {
+  const options = [[1, 2], target, 0] as const;
+  let objects = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    const random = createRandom(seed);
+    const four = [painted(random), painted(random), painted(random), painted(random)] as const;
+    const result = mosaic([...four], ...options, createRandom(seed));
+    assert.deepEqual(mosaic([...four], ...options, createRandom(seed)), result);
+    const { width, height } = result.image;
+    assert.deepEqual([width, height], [target.width, target.height]);
+    const claimed = new Uint8Array(width * height);
+    for (const { category, box } of result.objects) {
+      const [x, y, w, h] = box;
+      assert.ok(x >= 0 && y >= 0 && x + w <= width + 1e-6 && y + h <= height + 1e-6 && w > 0 && h > 0);
+      for (let row = Math.max(0, Math.floor(y - 1)); row < Math.min(height, y + h + 1); row++)
+        for (let column = Math.max(0, Math.floor(x - 1)); column < Math.min(width, x + w + 1); column++) {
+          const at = row * width + column;
+          claimed[at] = (claimed[at] ?? 0) | (1 << category);
+          const within = column >= x + 1 && column + 2 <= x + w && row >= y + 1 && row + 2 <= y + h;
+          if (within) assert.ok(isPainted(result.image, at, category), `seed ${seed}: ${category} at ${box}`);
+        }
+      objects++;
+    }
+    for (let at = 0; at < width * height; at++)
+      for (const category of paints.keys())
+        if (isPainted(result.image, at, category)) assert.ok(((claimed[at] ?? 0) >> category) & 1);
+  }
+  assert.ok(objects > 200, `${objects} objects`);
+});
+
+test('a window drops objects of which too little is left, but no crowds', () => {
+  const sample = painted(createRandom(4));
+  const [first] = sample.objects;
+  assert.ok(first);
+  const [x, y, w, h] = first.box;
+  const width = x + (w >> 1);
+  const half = { x: 0, y: 0, width, height: y + h };
+  const left = (width - x) / w;
+  const cut = (object: JointObject, least: number): number =>
+    windowSample({ ...sample, objects: [object] }, half, [0, 0, 0], least).objects.length;
+  assert.deepEqual(
+    [cut(first, left - 0.01), cut(first, left + 0.01), cut({ ...first, crowd: true }, left + 0.01)],
+    [1, 0, 1],
+  );
+});
+
+test('strength 0 leaves crops and flips, 1 everything', () => {
+  const augmentation: DetectAugmentation = {
+    color: { brightness: 0.4, contrast: 0.2, saturation: 0, hue: 0.1 },
+    mosaic: null,
+    expand: { chance: 0.5, factor: [1, 2] },
+    crop: iouCrops.torchvision,
+    scale: [0.5, 2],
+    flip: 0.5,
+    keepAspect: true,
+    leastVisible: 0.2,
+  };
+  assert.deepEqual(weakened(augmentation, 1), augmentation);
+  const none = { color: { brightness: 0, contrast: 0, saturation: 0, hue: 0 }, scale: [1, 1] };
+  const expand = { chance: 0, factor: [1, 2] };
+  assert.deepEqual(weakened(augmentation, 0), { ...augmentation, ...none, expand });
+  assert.deepEqual(weakened({ color: null, scale: [0.5, 2], flip: 0.5 }, 0.5).scale, [0.75, 1.5]);
 });
 
 test('scale 1 fits into the target, or covers it', () => {

@@ -3,14 +3,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { annotatedPictures } from '../../../test/support/annotated.ts';
 import { pngOf } from '../../../test/support/pictures.ts';
 import { seededImage } from '../../../test/support/pillow.ts';
 import { golden, skipWithout } from '../../../test/support/shared.ts';
 import type { ClassDataset } from '../../data/dataset.ts';
 import { type DataFiles, memoryFiles } from '../../data/files.ts';
-import type { TrainPictures } from '../../data/loader/batch.ts';
+import type { DetectPictures, TrainPictures } from '../../data/loader/batch.ts';
+import type { LoadedDataset } from '../../data/loader/batch-source.ts';
 import { createLoader, type LoaderOptions } from '../../data/loader/loader.ts';
+import { ssdAssignRule } from '../../detection/assign.ts';
+import { boxCoders } from '../../detection/box-coder.ts';
 import { DataError } from '../../errors.ts';
+import { iouCrops } from '../../image/joint/iou-crop.ts';
 import { folderFiles, openDataPath } from './folder-files.ts';
 import { createNodePool } from './loader-workers.ts';
 
@@ -43,14 +48,14 @@ const datasetOf = (files: DataFiles): ClassDataset => ({
 });
 
 /** Two epochs, copied: arrays are released. */
-async function batchesOf(dataset: ClassDataset, workers: number, options: Partial<LoaderOptions> = {}) {
+async function batchesOf(dataset: LoadedDataset, workers: number, options: Partial<LoaderOptions> = {}) {
   const pool = await createNodePool({ workers });
   try {
     const loader = createLoader(dataset, pool, { batchSize: 4, pictures, seed: 3, ...options });
     const result: unknown[] = [];
     for (const epoch of [0, 1])
-      for await (const { images, targets, indices, release } of loader.epoch(epoch)) {
-        result.push([images.slice(), targets.slice(), indices]);
+      for await (const { images, targets, offsets, indices, release } of loader.epoch(epoch)) {
+        result.push([images.slice(), targets.slice(), offsets.slice(), indices]);
         release();
       }
     return { result, broken: loader.stats().broken.map(({ path }) => path), stats: loader.stats() };
@@ -80,6 +85,32 @@ test('threads: the same batches whatever their number, from disk or memory, cach
     assert.deepEqual(other.broken, broken);
     assert.equal(other.stats.cachedPictures, cacheBytes === 0 ? 0 : 21);
   }
+});
+
+test('threads: objects and mosaics are the same whatever their number', async () => {
+  const { data } = await annotatedPictures(13, { broken: [4] });
+  const detect: DetectPictures = {
+    kind: 'detect',
+    augmentation: {
+      color: { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0 },
+      mosaic: { chance: 0.6, scale: [1, 2] },
+      expand: { chance: 0.5, factor: [1, 3] },
+      crop: iouCrops.torchvision,
+      scale: null,
+      flip: 0.5,
+      keepAspect: false,
+      leastVisible: 0.1,
+    },
+    anchors: Float32Array.of(0, 0, 24, 24, 4, 4, 12, 12, 12, 12, 20, 20),
+    targets: { assign: ssdAssignRule, coder: boxCoders.torchvision, background: 0 },
+    ...{ interpolation: 'bilinear', normalization: pictures.normalization, size: 24, strength: 0.8 },
+  };
+  const { result, broken } = await batchesOf(data, 0, { pictures: detect });
+  assert.equal(result.length, 6);
+  assert.deepEqual(broken, ['images/4.png']);
+  const threaded = await batchesOf(data, 3, { pictures: detect, cacheBytes: 1e6 });
+  assert.deepEqual(threaded.result, result);
+  assert.equal(threaded.stats.cachedPictures, 12);
 });
 
 test('a closed pool rejects what is being made and what is asked for', async () => {
