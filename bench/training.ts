@@ -22,7 +22,8 @@ import { type StepRules, targetsInput, trainingStep } from '../src/training/step
 import { rateInput } from '../src/training/update-step.ts';
 import { describeMachine } from './machine.ts';
 import { timingOf } from './statistics.ts';
-import { startTorch, type TorchRival } from './training/torch-rival.ts';
+import type { Rival } from './training/rival-process.ts';
+import { startTorch } from './training/torch-rival.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -134,7 +135,7 @@ function mergeOption(): StepRules['mergeBranches'] {
   throw new Error(`--merge must be all, none or paying, found ${merge}`);
 }
 
-function rival(torch: TorchRival): Row {
+function rival(torch: Rival): Row {
   const seconds: number[] = [];
   let peak = 0;
   return {

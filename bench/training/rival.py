@@ -112,7 +112,7 @@ def main():
         optimizer.step()
         return loss.item()
 
-    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
+    print(json.dumps({"version": torch.__version__, "threads": torch.get_num_threads()}), flush=True)
     for line in sys.stdin:
         losses, seconds = [], []
         for _ in range(int(line)):

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { referenceEngine } from '../../src/engine/reference/reference-engine.ts';
 import { encodePng } from '../../src/image/encode-png.ts';
+import { nodeCpuEngine } from '../../src/platform/node/cpu-engine.ts';
 import { createNodePool } from '../../src/platform/node/loader-workers.ts';
 import { pillow, seededImage, sha256 } from '../support/pillow.ts';
 import { skipWithoutChromium } from './chromium.ts';
 import { type OpenPage, openBrowser, type TestBrowser } from './open-page.ts';
 import { pageEngines } from './page-engines.ts';
-import { classifyPixels, drawnPixels, loadPictures, type NetSize, runNet } from './page-tests.ts';
+import { classifyPixels, drawnPixels, loadPictures, type NetSize, runNet, trainRun } from './page-tests.ts';
 
 const variants = [
   { engine: 'reference', target: undefined, threads: 1 },
@@ -107,6 +108,23 @@ export function browserSuite(sizes: readonly NetSize[]): void {
         const plain = files.map(([name, bytes]) => [name, [...bytes]] as const);
         for (const workers of [0, 1, 2])
           assert.deepEqual(await page.call('load', plain, workers), expected, `${workers}`);
+      });
+
+      test("a run of training: Node's losses, scores and files", async () => {
+        const expected = await trainRun(await nodeCpuEngine(), { target: 'wasm', threads: 1 });
+        const learned = (losses: readonly number[]): boolean => (losses.at(-1) ?? 1) < 0.7 * (losses[0] ?? 0);
+        assert.ok(learned(expected.losses), expected.losses.join(' '));
+        for (const threads of [1, 2]) {
+          const { losses, scores, files } = await page.call('train', { target: 'wasm', threads });
+          assert.deepEqual(losses, expected.losses);
+          // Scores are made with the browser's own exponentials.
+          assertClose(scores.map(Number), expected.scores.map(Number), 'scores');
+          assert.deepEqual(files, expected.files);
+        }
+        const relaxed = await page.call('train', { target: 'wasm-relaxed', threads: 2 });
+        assert.ok(learned(relaxed.losses), relaxed.losses.join(' '));
+        // Its sums are rounded once where the others' are rounded twice; steps of training let that grow.
+        assertClose(relaxed.losses.slice(0, 2), expected.losses.slice(0, 2), 'first losses, relaxed');
       });
 
       test('an unknown model is a HubError', async () => {

@@ -9,7 +9,10 @@ import { mobileOneConfig } from '../../src/model/config.ts';
 import { buildMobileOne, inputName } from '../../src/model/mobileone.ts';
 import { createClassifier } from '../../src/task/classify.ts';
 import { createRandom } from '../../src/tensor/random.ts';
+import { memoryRunStore } from '../../src/training/run-store.ts';
+import { train } from '../../src/training/train.ts';
 import { seededImages, seededWeights } from '../support/seeded-net.ts';
+import { tinyConfig, tinyData, tinyWeights } from '../support/tiny-run.ts';
 
 export type NetSize = 'narrow' | 's0';
 
@@ -127,4 +130,30 @@ export async function loadPictures(
   await pool.close();
   const { cachedPictures, broken } = loader.stats();
   return { batches, cached: cachedPictures, broken: broken.map(({ path }) => path) };
+}
+
+export interface TrainedRun {
+  /** Mean loss of each epoch's training pictures. */
+  readonly losses: readonly number[];
+  /** Of the validation pictures, with averaged weights in deploy form. */
+  readonly scores: readonly (number | null)[];
+  /** Names of what the run left in its store. */
+  readonly files: readonly string[];
+}
+
+/** A whole run of training, from fresh weights to the fused model, kept in memory. */
+export async function trainRun(engine: Engine, compile: CompileOptions): Promise<TrainedRun> {
+  const store = memoryRunStore();
+  const config = tinyConfig({ epochs: 30 });
+  const { progress } = await train({
+    ...{ engine, compile, config, store },
+    weights: tinyWeights(),
+    data: tinyData(),
+  });
+  const { history } = progress;
+  return {
+    losses: history.map(({ trainLoss }) => trainLoss),
+    scores: history.map(({ loss }) => loss),
+    files: [...store.files.keys()].sort(),
+  };
 }

@@ -1,5 +1,10 @@
 /** The script of the test page: what the tests call in it. */
-import { createBrowserDecoder, createBrowserPool, loadClassifier } from '../../src/browser.ts';
+import {
+  browserTrainingEngine,
+  createBrowserDecoder,
+  createBrowserPool,
+  loadClassifier,
+} from '../../src/browser.ts';
 import type { CompileOptions } from '../../src/engine/engine.ts';
 import { pageEngines } from './page-engines.ts';
 import {
@@ -10,6 +15,8 @@ import {
   type NetResult,
   type NetSize,
   runNet,
+  type TrainedRun,
+  trainRun,
 } from './page-tests.ts';
 
 /** Everything here goes through a copy: numbers, text and plain arrays. */
@@ -25,6 +32,8 @@ export interface TestPage {
     files: readonly (readonly [name: string, bytes: readonly number[]])[],
     workers: number,
   ) => Promise<LoadedPictures>;
+  /** A run of training on a target. */
+  readonly train: (options: CompileOptions) => Promise<TrainedRun>;
   /** The code of the error that an unknown model gives. */
   readonly unknownModel: () => Promise<string>;
 }
@@ -52,6 +61,7 @@ const page: TestPage = {
       createBrowserPool({ workers, jpegWasm: new URL('jpeg.wasm', location.href) }),
       new Map(files.map(([name, bytes]) => [name, Uint8Array.from(bytes)])),
     ),
+  train: (options) => trainRun(browserTrainingEngine(), options),
   unknownModel: async () => {
     try {
       await loadClassifier('no-such-model', { hub: { offline: true } });
