@@ -18,7 +18,7 @@ import { buildMobileOne, inputName } from '../src/model/mobileone.ts';
 import { nodeCpuEngine } from '../src/platform/node/cpu-engine.ts';
 import { tensorToRaw } from '../src/tensor/raw.ts';
 import type { Tensor, Weights } from '../src/tensor/tensor.ts';
-import { type StepRules, targetsInput, trainingStep } from '../src/training/step.ts';
+import { type StepRules, targetsInput, trainingStep } from '../src/training/classify-step.ts';
 import { rateInput } from '../src/training/update-step.ts';
 import { describeMachine } from './machine.ts';
 import { timingOf } from './statistics.ts';

@@ -22,10 +22,12 @@ import { createNodePool } from '../src/platform/node/loader-workers.ts';
 import { openRunFolder } from '../src/platform/node/run-folder.ts';
 import { writeReport } from '../src/report/write-report.ts';
 import { classData } from '../src/training/class-data.ts';
+import { classifyTask } from '../src/training/classify-task.ts';
+import { learn as learnTask, type TrainResult } from '../src/training/learn.ts';
 import { prepareRun } from '../src/training/prepare-run.ts';
 import { runFiles } from '../src/training/run-files.ts';
 import { runReport } from '../src/training/run-report.ts';
-import { type TrainResult, train } from '../src/training/train.ts';
+
 import { compareForms, type FormComparison } from './demo/forms.ts';
 import { type DemoSettings, demoSettings } from './demo/settings.ts';
 
@@ -94,11 +96,11 @@ async function learn(
       seed: config.recipe.seed,
       cacheBytes: 2 ** 28,
     });
-    const result = await train({
+    const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
+    const task = classifyTask(config, { data, pictures });
+    const result = await learnTask(task, {
       engine,
-      config,
       weights,
-      data,
       store,
       signal: interrupt.signal,
       onStep: progress.step,
@@ -107,8 +109,7 @@ async function learn(
     progress.end();
     const comparison = await compareForms(engine, config, result.weights, demo.benchMs);
     if (result.ended === 'done') {
-      const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
-      const report = await runReport({ engine, ...result, data, pictures });
+      const report = await runReport(task, { engine, ...result });
       const forms = comparison.forms.map(({ nodes: _, ...costs }) => costs);
       await writeReport(store, { ...report, model: { facts: report.model?.facts ?? [], forms } });
     }

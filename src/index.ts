@@ -112,12 +112,17 @@ export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
 export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
+export { type StepRules, trainingStep } from './training/classify-step.ts';
+export { type ClassifySources, classifyTask } from './training/classify-task.ts';
 export type { StepReport } from './training/epoch.ts';
+export { type LearnOptions, learn, type TrainResult } from './training/learn.ts';
+export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/learning-step.ts';
+export type { LearningTask } from './training/learning-task.ts';
 export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
 export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';
 export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run-checkpoint.ts';
-export type { RunConfig } from './training/run-config.ts';
+export type { ClassifyConfig, DetectConfig, RunConfig, SegmentConfig } from './training/run-config.ts';
 export type { MetricsRow, Progress } from './training/run-progress.ts';
 export { type ReportSources, runReport } from './training/run-report.ts';
 export { memoryRunStore, type RunStore } from './training/run-store.ts';
@@ -130,8 +135,7 @@ export {
   type Schedule,
   scheduled,
 } from './training/schedules.ts';
-export { type StepRules, stepInputs, type TrainingStep, trainingStep } from './training/step.ts';
-export { readRun, type TrainOptions, type TrainResult, train } from './training/train.ts';
+export { readRun, type TrainOptions, train } from './training/train.ts';
 export type { TrainingBatch, TrainingData } from './training/training-data.ts';
 export { evaluationWeights, type UpdateRules, withUpdates } from './training/update-step.ts';
 export { type Differentiated, differentiate } from './transform/differentiate.ts';

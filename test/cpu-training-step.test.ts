@@ -9,9 +9,10 @@ import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, type Tensor, type Weights } from '../src/tensor/tensor.ts';
+import { targetsInput, teacherInput, trainingStep } from '../src/training/classify-step.ts';
+import { stepInputs } from '../src/training/learning-step.ts';
 import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
 import { namedRecipe } from '../src/training/recipes.ts';
-import { stepInputs, targetsInput, teacherInput, trainingStep } from '../src/training/step.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
 
 after(() => pool.dispose());

@@ -13,7 +13,7 @@ import type { Net } from '../src/graph/net.ts';
 import type { MobileOneConfig } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { elementCount, type Shape, type Tensor } from '../src/tensor/tensor.ts';
-import { type StepRules, trainingStep } from '../src/training/step.ts';
+import { type StepRules, trainingStep } from '../src/training/classify-step.ts';
 import { engine as cpuEngine, pool, skipTarget, targets } from './support/cpu.ts';
 import { digest, hashedParameter, hashedUniform } from './support/hashed-values.ts';
 

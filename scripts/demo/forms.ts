@@ -6,7 +6,7 @@ import { buildMobileOne, inputName } from '../../src/model/mobileone.ts';
 import { compareNets } from '../../src/task/compare-nets.ts';
 import { timeRun } from '../../src/task/timing.ts';
 import type { Weights } from '../../src/tensor/tensor.ts';
-import type { RunConfig } from '../../src/training/run-config.ts';
+import type { ClassifyConfig } from '../../src/training/run-config.ts';
 import { reparameterize } from '../../src/transform/reparameterize.ts';
 
 export interface FormFacts {
@@ -27,7 +27,7 @@ export interface FormComparison {
 /** Re-parameterizes what was trained, compares the answers of both forms, and times them in turns. */
 export async function compareForms(
   engine: Engine,
-  { model, recipe }: RunConfig,
+  { model, recipe }: ClassifyConfig,
   weights: Weights,
   benchMs: number,
 ): Promise<FormComparison> {

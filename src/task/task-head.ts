@@ -120,6 +120,11 @@ export function parseTaskHead(text: string, where: string): TaskHead {
   } catch {
     value = undefined;
   }
+  return checkTaskHead(value, where);
+}
+
+/** @throws FormatError naming every field that is not as it should be */
+export function checkTaskHead(value: unknown, where: string): TaskHead {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
   const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);

@@ -1,13 +1,10 @@
 import type { NamedTensors, Session } from '../engine/engine.ts';
 import { TrainingError } from '../errors.ts';
-import { inputName } from '../model/mobileone.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { type Rates, ratesAt, stepInputs } from './learning-step.ts';
+import type { LearningBatch, LearningTask, PhaseInputs } from './learning-task.ts';
 import type { RunConfig } from './run-config.ts';
 import type { EpochSums, Progress } from './run-progress.ts';
 import { type Moment, phaseAt } from './schedules.ts';
-import { type Rates, ratesAt, stepInputs, targetsInput, teacherInput } from './step.ts';
-import type { CompiledTeacher } from './teacher.ts';
-import type { TrainingBatch, TrainingData } from './training-data.ts';
 
 /** One step, as it is shown to whoever watches. */
 export interface StepReport extends Rates {
@@ -21,16 +18,16 @@ export interface StepReport extends Rates {
   readonly loss: number;
   /** Means over the epoch so far. */
   readonly meanLoss: number;
-  readonly top1: number;
+  /** Share of pictures told right, where the task counts them. */
+  readonly top1?: number;
   readonly imagesPerSecond: number;
   readonly waitShare: number;
 }
 
 export interface EpochContext {
-  readonly config: RunConfig;
+  readonly task: LearningTask;
   readonly session: Session;
-  readonly teacher: CompiledTeacher | undefined;
-  readonly data: TrainingData;
+  readonly phase: PhaseInputs | undefined;
   readonly batch: number;
   readonly stepsPerEpoch: number;
   readonly signal?: AbortSignal | undefined;
@@ -51,18 +48,19 @@ const now = (): number => performance.now() / 1000;
  * @throws TrainingError when the loss is no number, or far from where it began
  */
 export async function runSteps(context: EpochContext): Promise<boolean> {
-  const { config, data, batch, stepsPerEpoch, signal } = context;
+  const { task, batch, stepsPerEpoch, signal } = context;
+  const { config } = task;
   const epoch = context.progress().history.length;
   const from = context.progress().step - epoch * stepsPerEpoch;
   if (from >= stepsPerEpoch) return true;
   if (signal?.aborted) return false;
   const { size, strength } = phaseAt(config.recipe.phases, epoch);
-  const watch = lossWatch(config, context);
+  const watch = lossWatch(context);
   const turn = turnTaker();
   let outputs: NamedTensors | undefined;
   let last = now();
   let saved = last;
-  for await (const one of data.trainBatches({ epoch, from, batch, size, strength })) {
+  for await (const one of task.trainBatches({ epoch, from, batch, size, strength })) {
     const arrived = now();
     outputs = await runStep(context, one, outputs);
     await turn();
@@ -72,7 +70,7 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
     watch(loss);
     const sums = added(progress.sums, {
       loss,
-      correct: agreeing(outputs.logits, one.targets),
+      correct: task.right?.(outputs, one.inputs) ?? 0,
       images: batch,
       seconds: done - last,
       waitSeconds: arrived - last,
@@ -102,14 +100,13 @@ function turnTaker(): () => Promise<void> {
 }
 
 async function runStep(
-  { config, session, teacher, stepsPerEpoch, progress }: EpochContext,
-  { images, targets }: TrainingBatch,
+  { task: { config }, session, phase, stepsPerEpoch, progress }: EpochContext,
+  { inputs: given }: LearningBatch,
   outputs: NamedTensors | undefined,
 ): Promise<NamedTensors> {
   const inputs = {
-    [inputName]: images,
-    [targetsInput]: targets,
-    ...(teacher ? { [teacherInput]: await teacher.probabilities(images) } : {}),
+    ...given,
+    ...(await phase?.of(given)),
     ...stepInputs(config.recipe, momentOf(config, progress().step, stepsPerEpoch)),
   };
   return session.run(inputs, outputs);
@@ -129,23 +126,9 @@ function added(sums: EpochSums, one: EpochSums): EpochSums {
   };
 }
 
-/** Pictures whose largest logit is that of their largest target. */
-function agreeing(logits: Tensor | undefined, targets: Tensor): number {
-  const classes = targets.shape.at(-1) ?? 1;
-  let count = 0;
-  for (let start = 0; start < targets.data.length; start += classes)
-    if (largest(logits?.data ?? [], start, classes) === largest(targets.data, start, classes)) count++;
-  return count;
-}
-
-function largest(values: ArrayLike<number>, start: number, length: number): number {
-  let best = 0;
-  for (let i = 1; i < length; i++) if ((values[start + i] ?? 0) > (values[start + best] ?? 0)) best = i;
-  return best;
-}
-
 function report(context: EpochContext, one: { epoch: number; size: number; loss: number }): StepReport {
-  const { config, stepsPerEpoch } = context;
+  const { task, stepsPerEpoch } = context;
+  const { config } = task;
   const { step, sums } = context.progress();
   return {
     ...ratesAt(config.recipe, momentOf(config, step - 1, stepsPerEpoch)),
@@ -156,26 +139,25 @@ function report(context: EpochContext, one: { epoch: number; size: number; loss:
     size: one.size,
     loss: one.loss,
     meanLoss: sums.loss / sums.images,
-    top1: sums.correct / sums.images,
+    ...(task.right ? { top1: sums.correct / sums.images } : {}),
     imagesPerSecond: sums.images / Math.max(1e-9, sums.seconds),
     waitShare: sums.waitSeconds / Math.max(1e-9, sums.seconds),
   };
 }
 
-/** A loss that guesses have is ln K; a run whose mean loss stays this many times above it learns nothing any more. */
+/** A run whose mean loss stays this many times above that of guesses learns nothing any more. */
 const diverged = { times: 20, steps: 50 } as const;
 
 /** Looks at every loss, and at their mean. */
-function lossWatch(config: RunConfig, { stepsPerEpoch, progress }: EpochContext): (loss: number) => void {
-  const { recipe, labels } = config;
-  const guessing = recipe.loss.kind === 'crossEntropy' ? Math.log(Math.max(2, labels.length)) : Math.LN2;
+function lossWatch({ task, stepsPerEpoch, progress }: EpochContext): (loss: number) => void {
+  const { config, guess: guessing } = task;
   let [mean, above] = [guessing, 0];
   return (loss) => {
     mean += (loss - mean) / 20;
     above = mean > diverged.times * guessing ? above + 1 : 0;
     if (Number.isFinite(loss) && above < diverged.steps) return;
     const { step, history } = progress();
-    const { rate } = ratesAt(recipe, momentOf(config, step, stepsPerEpoch));
+    const { rate } = ratesAt(config.recipe, momentOf(config, step, stepsPerEpoch));
     const what = Number.isFinite(loss) ? `has grown to ${mean.toPrecision(3)}` : `is ${loss}`;
     throw new TrainingError(
       `training: the loss ${what} in epoch ${history.length + 1}, step ${step + 1 - history.length * stepsPerEpoch} of ${stepsPerEpoch} (learning rate ${rate.toPrecision(3)}). Expected it to fall from ${guessing.toPrecision(3)}, which guesses have. The checkpoints are those of before; start again with a lower rate.base, a longer rate.warmUp or a limit such as clip=1.`,

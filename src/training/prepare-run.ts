@@ -13,7 +13,7 @@ import type { CheckpointNet } from '../task/read-net.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './recipe.ts';
 import { namedRecipe } from './recipes.ts';
-import type { RunConfig } from './run-config.ts';
+import type { ClassifyConfig, RunConfig } from './run-config.ts';
 
 export interface RecipeChoice {
   /**
@@ -47,7 +47,7 @@ export interface RunPlan extends RecipeChoice {
 }
 
 export interface PreparedRun {
-  readonly config: RunConfig;
+  readonly config: ClassifyConfig;
   readonly weights: Weights;
   /** Whether the classifier is a new one. */
   readonly newHead: boolean;
@@ -84,7 +84,7 @@ export function prepareRun(plan: RunPlan): PreparedRun {
   const newHead = from === undefined || !sameLabels(from.net, labels);
   const start = from?.transform ?? from?.net.metadata.transform ?? evalTransforms.apple;
   const { interpolation, scale, mean, std } = start;
-  const config: RunConfig = {
+  const config: ClassifyConfig = {
     version: 1,
     name: plan.name ?? model.name,
     model,

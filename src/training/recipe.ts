@@ -33,15 +33,14 @@ const augment = v.strictObject({
   cutmix: atLeast0,
 });
 
-export const recipeSchema = v.strictObject({
+/** What every recipe says, whatever is learned. */
+const common = {
   name: v.string(),
   epochs: count,
   /** Pictures of a step. */
   batch: count,
   /** Picture sizes and strengths of augmentation, by the epoch from which they hold; the first from 0. */
   phases: v.pipe(v.array(phaseSchema), v.minLength(1)),
-  /** Pictures for validation: short side resized to `resize`, centre crop of `size`. */
-  evaluation: v.strictObject({ size: count, resize: count }),
   /** How fresh weights are drawn. */
   initial: v.picklist(['mmpretrain', 'timm', 'apple']),
   optimizer,
@@ -53,17 +52,10 @@ export const recipeSchema = v.strictObject({
   decayed: v.strictObject({ norms: v.boolean(), biases: v.boolean() }),
   /** Largest norm of all gradients together; null for no limit. */
   clip: v.nullable(positive),
-  loss: v.strictObject({
-    kind: v.picklist(['crossEntropy', 'binaryCrossEntropy']),
-    smoothing: below1,
-  }),
-  /** With a teacher: share of its answers, softened by the temperature, in the targets. */
-  distill: v.nullable(v.strictObject({ share, temperature: positive })),
   average: v.nullable(averageSchema),
-  augment,
   /** Learning rates fall by this factor from layer to layer towards the stem; 1 for one rate. */
   layerDecay: v.pipe(share, v.gtValue(0)),
-  /** What does not learn: `none`, `stem`, `stage1` … (everything up to it), `backbone` (all but the head). */
+  /** What does not learn: `none`, `stem`, `stage1` … (everything up to it), `backbone` (all but the heads). */
   freeze: v.pipe(
     v.string(),
     v.regex(/^(none|stem|stage[1-9]|backbone)$/, 'expected none, stem, stage1 … or backbone'),
@@ -72,19 +64,85 @@ export const recipeSchema = v.strictObject({
   mergeBranches: v.picklist(['paying', 'all', 'none']),
   precision: v.literal('f32', 'training computes in f32; expected f32'),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
+};
+
+const recipeSchema = v.strictObject({
+  ...common,
+  /** Pictures for validation: short side resized to `resize`, centre crop of `size`. */
+  evaluation: v.strictObject({ size: count, resize: count }),
+  loss: v.strictObject({
+    kind: v.picklist(['crossEntropy', 'binaryCrossEntropy']),
+    smoothing: below1,
+  }),
+  /** With a teacher: share of its answers, softened by the temperature, in the targets. */
+  distill: v.nullable(v.strictObject({ share, temperature: positive })),
+  augment,
 });
+
+/** Nets with heads look at whole pictures, resized to this. */
+const wholePicture = v.strictObject({ width: count, height: count });
+const color = v.nullable(
+  v.strictObject({ brightness: share, contrast: share, saturation: share, hue: share }),
+);
+
+const detectSchema = v.strictObject({
+  ...common,
+  evaluation: wholePicture,
+  /** Anchors without an object that count, for each that has one. */
+  loss: v.strictObject({ negatives: count }),
+  /** @see DetectAugmentation */
+  augment: v.strictObject({
+    color,
+    expand: v.nullable(v.strictObject({ chance: share, factor: range })),
+    crop: v.nullable(v.strictObject({ leastIou: v.array(share), scale: range, ratio: range, tries: count })),
+    scale: v.nullable(range),
+    flip: share,
+    keepAspect: v.boolean(),
+  }),
+});
+
+const segmentSchema = v.strictObject({
+  ...common,
+  evaluation: wholePicture,
+  /** Cross-entropy of every pixel, plus `auxiliary` times that of the second head; 0 for none. */
+  loss: v.strictObject({ smoothing: below1, auxiliary: atLeast0 }),
+  /** @see SegmentAugmentation */
+  augment: v.strictObject({ color, scale: range, flip: share }),
+});
+
+/** What all recipes have in common. */
+export type CommonRecipe = DeepReadonly<v.InferOutput<v.StrictObjectSchema<typeof common, undefined>>>;
 
 /** Everything that decides how a net learns, as plain JSON. */
 export type Recipe = DeepReadonly<v.InferOutput<typeof recipeSchema>>;
+export type DetectRecipe = DeepReadonly<v.InferOutput<typeof detectSchema>>;
+export type SegmentRecipe = DeepReadonly<v.InferOutput<typeof segmentSchema>>;
 
-/** @throws UsageError naming every key that is not as it should be */
-export function checkRecipe(value: unknown, where = 'recipe'): Recipe {
-  const result = v.safeParse(recipeSchema, value);
-  if (!result.success) {
-    const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
-    throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
-  }
-  const recipe: Recipe = result.output;
+/** Outside data → a recipe. @throws UsageError naming every key that is not as it should be */
+export type RecipeCheck<R> = (value: unknown, where?: string) => R;
+
+const checker =
+  <R extends CommonRecipe>(
+    parse: (value: unknown) => v.SafeParseResult<v.GenericSchema<unknown, R>>,
+  ): RecipeCheck<R> =>
+  (value, where = 'recipe') => {
+    const result = parse(value);
+    if (!result.success) {
+      const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
+      throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
+    }
+    return checkPhases(result.output, where);
+  };
+
+export const checkRecipe: RecipeCheck<Recipe> = checker((value) => v.safeParse(recipeSchema, value));
+export const checkDetectRecipe: RecipeCheck<DetectRecipe> = checker((value) =>
+  v.safeParse(detectSchema, value),
+);
+export const checkSegmentRecipe: RecipeCheck<SegmentRecipe> = checker((value) =>
+  v.safeParse(segmentSchema, value),
+);
+
+function checkPhases<R extends CommonRecipe>(recipe: R, where: string): R {
   const epochs = recipe.phases.map(({ epoch }) => epoch);
   if (epochs[0] !== 0 || epochs.some((epoch, i) => i > 0 && epoch <= (epochs[i - 1] ?? 0)))
     throw new UsageError(
@@ -94,10 +152,10 @@ export function checkRecipe(value: unknown, where = 'recipe'): Recipe {
 }
 
 /** Another number of epochs: phases, warm-up and steps of the rate move in proportion. */
-export function withEpochs(recipe: Recipe, epochs: number): Recipe {
+export function withEpochs<R extends CommonRecipe>(recipe: R, epochs: number): R {
   const ratio = epochs / recipe.epochs;
   const scale = (epoch: number): number => Math.round(epoch * ratio);
-  const schedule = (from: Recipe['rate']): Recipe['rate'] => ({
+  const schedule = (from: CommonRecipe['rate']): CommonRecipe['rate'] => ({
     ...from,
     warmUp:
       from.warmUp.unit === 'epochs' ? { ...from.warmUp, length: scale(from.warmUp.length) } : from.warmUp,
@@ -114,18 +172,35 @@ export function withEpochs(recipe: Recipe, epochs: number): Recipe {
 
 /** Another size of pictures; those of earlier phases, and the resize before a crop, keep their ratio to it. */
 export function withSize(recipe: Recipe, size: number): Recipe {
-  const ratio = size / (recipe.phases.at(-1)?.size ?? size);
   const { evaluation } = recipe;
   const cropped = Math.round((size * evaluation.resize) / evaluation.size);
-  return {
-    ...recipe,
-    phases: recipe.phases.map((phase, i, all) => ({
-      ...phase,
-      // The net halves pictures five times; sizes between are padded for nothing.
-      size: i === all.length - 1 ? size : Math.max(32, Math.round((phase.size * ratio) / 32) * 32),
-    })),
-    evaluation: { size, resize: cropped },
-  };
+  return { ...recipe, phases: resized(recipe.phases, size), evaluation: { size, resize: cropped } };
+}
+
+/**
+ * Another size of pictures for a net with a head.
+ * @param size side of training pictures in the last phase, and short side of whole pictures
+ * @param aspect width over height of whole pictures
+ */
+export function withWholeSize<R extends DetectRecipe | SegmentRecipe>(
+  recipe: R,
+  size: number,
+  aspect: number,
+): R {
+  const long = inSteps(size * Math.max(aspect, 1 / aspect));
+  const evaluation = aspect > 1 ? { width: long, height: size } : { width: size, height: long };
+  return { ...recipe, phases: resized(recipe.phases, size), evaluation };
+}
+
+/** The net halves pictures five times; sizes between are padded for nothing. */
+const inSteps = (size: number): number => Math.max(32, Math.round(size / 32) * 32);
+
+function resized(phases: CommonRecipe['phases'], size: number): CommonRecipe['phases'] {
+  const ratio = size / (phases.at(-1)?.size ?? size);
+  return phases.map((phase, i, all) => ({
+    ...phase,
+    size: i === all.length - 1 ? size : inSteps(phase.size * ratio),
+  }));
 }
 
 /**
@@ -133,7 +208,17 @@ export function withSize(recipe: Recipe, size: number): Recipe {
  * text as it is.
  * @throws UsageError for a key that a recipe does not have, and for a value of another kind
  */
-export function withOverrides(recipe: Recipe, overrides: readonly string[]): Recipe {
+export function withOverrides(recipe: Recipe, overrides: readonly string[]): Recipe;
+export function withOverrides<R extends CommonRecipe>(
+  recipe: R,
+  overrides: readonly string[],
+  check: RecipeCheck<R>,
+): R;
+export function withOverrides(
+  recipe: CommonRecipe,
+  overrides: readonly string[],
+  check: RecipeCheck<CommonRecipe> = checkRecipe,
+): CommonRecipe {
   let value: unknown = recipe;
   for (const override of overrides) {
     const match = /^([^=]+)=(.*)$/s.exec(override);
@@ -141,7 +226,7 @@ export function withOverrides(recipe: Recipe, overrides: readonly string[]): Rec
     const [, key = '', text = ''] = match;
     value = replaced(value, key.trim().split('.'), parsed(text), key.trim());
   }
-  return checkRecipe(value, `--set ${overrides.join(' --set ')}`);
+  return check(value, `--set ${overrides.join(' --set ')}`);
 }
 
 function parsed(text: string): unknown {
@@ -167,7 +252,7 @@ function replaced(value: unknown, path: readonly string[], next: unknown, key: s
 }
 
 /** Learning rate's schedule for the recipe's own batch. */
-export function rateSchedule({ rate, batch, rateForBatch }: Recipe): Recipe['rate'] {
+export function rateSchedule({ rate, batch, rateForBatch }: CommonRecipe): CommonRecipe['rate'] {
   const factor = batch / rateForBatch;
   const { decline } = rate;
   const final = 'final' in decline ? { ...decline, final: decline.final * factor } : decline;

@@ -3,20 +3,27 @@ import { UsageError } from '../errors.ts';
 import { checkEvalTransform, type EvalTransform } from '../image/eval-transform.ts';
 import type { Form } from '../model/block.ts';
 import { type MobileOneConfig, validateConfig } from '../model/config.ts';
-import { checkRecipe, type Recipe } from './recipe.ts';
+import { checkTaskHead, type DetectHead, type SegmentHead } from '../task/task-head.ts';
+import {
+  checkDetectRecipe,
+  checkRecipe,
+  checkSegmentRecipe,
+  type DetectRecipe,
+  type Recipe,
+  type SegmentRecipe,
+} from './recipe.ts';
 
-/** Everything that decides what a run computes, as plain JSON: `config.json` of its folder. */
-export interface RunConfig {
+interface RunBasics {
   readonly version: 1;
   /** What the trained net is called. */
   readonly name: string;
+  /** The net, or the backbone of one with a head. */
   readonly model: MobileOneConfig;
   /** Deploy form: the convolutions of a net without branches and norms learn as they are. */
   readonly form: Form;
   readonly labels: readonly string[];
   /** How pictures are prepared for evaluation, and for whoever uses the net. */
   readonly transform: EvalTransform;
-  readonly recipe: Recipe;
   /** Where the data lies, and how much of it there is: a run that goes on must find the same. */
   readonly data: {
     readonly name: string;
@@ -29,10 +36,33 @@ export interface RunConfig {
   readonly from: string | null;
 }
 
+export interface ClassifyConfig extends RunBasics {
+  /** Absent means the same. */
+  readonly task?: 'classify';
+  readonly recipe: Recipe;
+}
+
+export interface DetectConfig extends RunBasics {
+  readonly task: 'detect';
+  readonly head: DetectHead;
+  readonly recipe: DetectRecipe;
+}
+
+export interface SegmentConfig extends RunBasics {
+  readonly task: 'segment';
+  readonly head: SegmentHead;
+  readonly recipe: SegmentRecipe;
+}
+
+/** Everything that decides what a run computes, as plain JSON: `config.json` of its folder. */
+export type RunConfig = ClassifyConfig | DetectConfig | SegmentConfig;
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const schema = v.strictObject({
   version: v.literal(1),
+  task: v.exactOptional(v.picklist(['classify', 'detect', 'segment'])),
   name: v.string(),
+  head: v.exactOptional(v.unknown()),
   model: v.strictObject({
     name: v.string(),
     inChannels: count,
@@ -55,20 +85,31 @@ const schema = v.strictObject({
   from: v.nullable(v.string()),
 });
 
-/** @throws UsageError naming what is not as it should be; ImageError for the transform */
+/** @throws UsageError naming what is not as it should be; ImageError for the transform, FormatError for the head */
 export function checkRunConfig(value: unknown, where: string): RunConfig {
   const result = v.safeParse(schema, value);
   if (!result.success) {
     const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
     throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
   }
-  const { transform, recipe, model } = result.output;
-  validateConfig(model);
-  return {
-    ...result.output,
-    transform: checkEvalTransform(transform, `${where}: transform`),
-    recipe: checkRecipe(recipe, `${where}: recipe`),
-  };
+  const { task, head, ...rest } = result.output;
+  validateConfig(rest.model);
+  const basics = { ...rest, transform: checkEvalTransform(rest.transform, `${where}: transform`) };
+  const at = `${where}: recipe`;
+  if (task === undefined || task === 'classify')
+    return { ...basics, recipe: checkRecipe(rest.recipe, at), ...(task ? { task } : {}) };
+  const known = checkTaskHead(head, `${where}: head`);
+  if (known.task === 'detect' && task === 'detect')
+    return { ...basics, recipe: checkDetectRecipe(rest.recipe, at), task, head: known };
+  if (known.task === 'segment' && task === 'segment')
+    return { ...basics, recipe: checkSegmentRecipe(rest.recipe, at), task, head: known };
+  throw new UsageError(`${where}: the task is "${task}", but the head is one for "${known.task}".`);
+}
+
+/** @throws UsageError for a run that learns something else */
+export function requireClassify(config: RunConfig): ClassifyConfig {
+  if (config.task === undefined || config.task === 'classify') return config;
+  throw new UsageError(`run "${config.name}": expected one that learns to classify, found "${config.task}".`);
 }
 
 /** Pictures of a step: the recipe's, or all there are when they are fewer. */

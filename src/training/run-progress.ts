@@ -4,7 +4,7 @@ import { FormatError } from '../errors.ts';
 const number = v.number();
 const nullable = v.nullable(number);
 
-const rowSchema = v.strictObject({
+const rowEntries = {
   /** From 1. */
   epoch: number,
   /** Steps taken since the start of the run. */
@@ -16,23 +16,31 @@ const rowSchema = v.strictObject({
   decay: number,
   /** Of training pictures as augmented, with the weights of each step. */
   trainLoss: number,
-  trainTop1: number,
-  /** Of validation pictures, with averaged weights in deploy form; null without any. */
-  loss: nullable,
-  top1: nullable,
-  top5: nullable,
   /** Of the epoch's steps, without evaluation. */
   seconds: number,
   imagesPerSecond: number,
   /** Share of this time spent waiting for data. */
   waitShare: number,
-});
+};
 
-/** One epoch in numbers: a line of `metrics.csv` and `metrics.jsonl`. */
+const rowSchema = v.objectWithRest(rowEntries, nullable);
+
+/**
+ * One epoch in numbers: a line of `metrics.csv` and `metrics.jsonl`. Beside these a task's own, by the names of its
+ * columns: `trainTop1`, `loss`, `top1`, `mIoU`, …; those of validation are null without pictures to validate on.
+ */
 export type MetricsRow = Readonly<v.InferOutput<typeof rowSchema>>;
+
+/** In the order of files: what the task knows of an epoch stands after the loss. */
+const columnsWith = (own: readonly string[]): readonly string[] => {
+  const names = Object.keys(rowEntries);
+  const after = names.indexOf('trainLoss') + 1;
+  return [...names.slice(0, after), ...own, ...names.slice(after)];
+};
 
 const sumsSchema = v.strictObject({
   loss: number,
+  /** Pictures told right, where a task counts them. */
   correct: number,
   images: number,
   seconds: number,
@@ -68,23 +76,24 @@ export function checkProgress(value: unknown, where: string): Progress {
   throw new FormatError(`${where}: ${faults.join('; ')}.`, { faults });
 }
 
-/** Whether an epoch is better than another: more right, or as many with a smaller loss. */
-export function isBetter(row: MetricsRow, than: MetricsRow | undefined): boolean {
-  if (than === undefined || row.top1 === null || than.top1 === null) return true;
-  if (row.top1 !== than.top1) return row.top1 > than.top1;
-  return (row.loss ?? Number.POSITIVE_INFINITY) < (than.loss ?? Number.POSITIVE_INFINITY);
+/** Whether an epoch is better than another: a greater deciding score, or the same with a smaller loss. */
+export function isBetter(row: MetricsRow, than: MetricsRow | undefined, deciding: string): boolean {
+  const [score, other] = [row[deciding] ?? null, than?.[deciding] ?? null];
+  if (score === null || other === null) return true;
+  if (score !== other) return score > other;
+  return (row.loss ?? Number.POSITIVE_INFINITY) < (than?.loss ?? Number.POSITIVE_INFINITY);
 }
 
-/** All rows as CSV with a heading line; an empty cell where there is no number. */
-export function metricsCsv(history: readonly MetricsRow[]): string {
-  const columns = Object.keys(rowSchema.entries);
-  const lines = history.map((row) => {
-    const cells = new Map<string, number | null>(Object.entries(row));
-    return columns.map((column) => cells.get(column) ?? '').join(',');
-  });
+/** All rows as CSV with a heading line; an empty cell where there is no number. @param own columns of the task */
+export function metricsCsv(history: readonly MetricsRow[], own: readonly string[]): string {
+  const columns = columnsWith(own);
+  const lines = history.map((row) => columns.map((column) => row[column] ?? '').join(','));
   return `${[columns.join(','), ...lines].join('\n')}\n`;
 }
 
-export function metricsJsonl(history: readonly MetricsRow[]): string {
-  return history.map((row) => `${JSON.stringify(row)}\n`).join('');
+export function metricsJsonl(history: readonly MetricsRow[], own: readonly string[]): string {
+  const columns = columnsWith(own);
+  const ordered = (row: MetricsRow) =>
+    Object.fromEntries(columns.map((column) => [column, row[column] ?? null]));
+  return history.map((row) => `${JSON.stringify(ordered(row))}\n`).join('');
 }

@@ -5,7 +5,7 @@ import type { MobileOneConfig } from '../model/config.ts';
 import { buildMobileOne, inputName } from '../model/mobileone.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { reparameterize } from '../transform/reparameterize.ts';
-import type { RunConfig } from './run-config.ts';
+import type { ClassifyConfig } from './run-config.ts';
 
 /** A net whose answers are learned too. It sees the pictures as the learner does. */
 export interface Teacher {
@@ -23,7 +23,7 @@ export interface CompiledTeacher {
 export interface TeacherOptions {
   readonly engine: Engine;
   readonly compile?: CompileOptions;
-  readonly config: RunConfig;
+  readonly config: ClassifyConfig;
   readonly teacher?: Teacher;
 }
 

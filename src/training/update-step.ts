@@ -5,7 +5,7 @@ import type { Shape } from '../tensor/tensor.ts';
 import { elementCount, type Tensor, type Weights } from '../tensor/tensor.ts';
 import { differentiate } from '../transform/differentiate.ts';
 import { isFrozen, layerOf, layersOf } from './layer-names.ts';
-import type { Recipe } from './recipe.ts';
+import type { CommonRecipe } from './recipe.ts';
 import { layerScales } from './schedules.ts';
 
 /** The inputs of a step that schedules decide; see `stepInputs`. */
@@ -17,7 +17,7 @@ export type Memory = 'velocity' | 'first' | 'second' | 'average';
 export const memoryName = (memory: Memory, parameter: string): string => `${memory}:${parameter}`;
 
 export type UpdateRules = Pick<
-  Recipe,
+  CommonRecipe,
   'optimizer' | 'decayed' | 'clip' | 'average' | 'layerDecay' | 'freeze'
 >;
 

@@ -6,7 +6,7 @@ import { createRandom } from '../../src/tensor/random.ts';
 import type { Tensor, Weights } from '../../src/tensor/tensor.ts';
 import { checkRecipe, type Recipe } from '../../src/training/recipe.ts';
 import { namedRecipe } from '../../src/training/recipes.ts';
-import type { RunConfig } from '../../src/training/run-config.ts';
+import type { ClassifyConfig } from '../../src/training/run-config.ts';
 import type { TrainingData } from '../../src/training/training-data.ts';
 
 const classes = 2;
@@ -20,7 +20,7 @@ export const tinyModel = mobileOneConfig('s0', {
   classes,
 });
 
-export function tinyConfig(over: Partial<Recipe> = {}): RunConfig {
+export function tinyConfig(over: Partial<Recipe> = {}): ClassifyConfig {
   const small = namedRecipe('small', 's0');
   const recipe = checkRecipe({
     ...small,

@@ -7,11 +7,15 @@ import { createNodePool } from '../../platform/node/loader-workers.ts';
 import { writeReport } from '../../report/write-report.ts';
 import { loadNet } from '../../task/load-net.ts';
 import { classData } from '../../training/class-data.ts';
+import { classifyTask } from '../../training/classify-task.ts';
+import { type LearnOptions, learn, type TrainResult } from '../../training/learn.ts';
+import type { LearningTask } from '../../training/learning-task.ts';
 import { recipeNames } from '../../training/recipes.ts';
-import type { RunConfig } from '../../training/run-config.ts';
+import type { ClassifyConfig } from '../../training/run-config.ts';
 import { runFiles } from '../../training/run-files.ts';
 import { runReport } from '../../training/run-report.ts';
-import { type TrainOptions, type TrainResult, train } from '../../training/train.ts';
+import { scoreTitles, taskScores } from '../../training/scores.ts';
+import type { Teacher } from '../../training/teacher.ts';
 import { positiveInteger, wholeNumber } from '../arguments.ts';
 import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
 import type { Terminal } from '../terminal.ts';
@@ -123,20 +127,20 @@ async function runTraining(
     });
     const teacher =
       flags.teacher === undefined ? {} : { teacher: await findTeacher(flags.teacher, flags, terminal) };
+    const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
+    const task = classifyTask(config, { data: training, ...teacher, pictures });
     const result = await trainShown(
+      task,
       {
-        ...{ engine, compile, config, store, data: training, signal: interrupt.signal, ...teacher },
+        ...{ engine, compile, store, signal: interrupt.signal },
         ...(from ? { from } : {}),
         ...(weights ? { weights } : {}),
       },
       flags,
       terminal,
     );
-    if (flags.report && result.progress.history.length > 0) {
-      const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
-      const sources = { engine, compile, ...result, data: training, pictures };
-      await writeReport(store, await runReport(sources));
-    }
+    if (flags.report && result.progress.history.length > 0)
+      await writeReport(store, await runReport(task, { engine, compile, ...result }));
     tellResult(result, store.name, flags, terminal);
     return result.ended;
   } finally {
@@ -161,30 +165,27 @@ async function startRun(
 const mostCacheBytes = 2 ** 31;
 
 /** A crop may be half of a picture's side; pictures larger than twice what is needed are shrunk as they are read. */
-function shrinkSide({ recipe }: RunConfig): number {
+function shrinkSide({ recipe }: ClassifyConfig): number {
   return 2 * Math.max(recipe.evaluation.resize, ...recipe.phases.map(({ size }) => size));
 }
 
 const defaultDistill = 'distill={"share":0.5,"temperature":2}';
 
-async function findTeacher(
-  name: string,
-  flags: TrainFlags,
-  terminal: Terminal,
-): Promise<NonNullable<TrainOptions['teacher']>> {
+async function findTeacher(name: string, flags: TrainFlags, terminal: Terminal): Promise<Teacher> {
   const hub = hubOptions(flags);
   const { location } = await fetchWeights(name, hub, terminal);
   return (await loadNet(location, hub)).net;
 }
 
 function trainShown(
-  options: Omit<TrainOptions, 'onStep' | 'onEpoch'>,
+  task: LearningTask,
+  options: Omit<LearnOptions, 'onStep' | 'onEpoch'>,
   flags: TrainFlags,
   terminal: Terminal,
 ): Promise<TrainResult> {
   const print = flags.json === true ? terminal.note : terminal.print;
-  const progress = trainingProgress(options.config.recipe, terminal, print);
-  return train({
+  const progress = trainingProgress(task.config.recipe, terminal, print);
+  return learn(task, {
     ...options,
     onStep: progress.step,
     onEpoch: (row, isBest) => {
@@ -215,17 +216,22 @@ function tellResult(
   terminal: Terminal,
 ) {
   const best = progress.history[progress.bestEpoch - 1];
+  const { deciding, validation } = taskScores[config.task ?? 'classify'];
   if (flags.json) {
     const { bestEpoch, step } = progress;
-    const scores = { bestEpoch, top1: best?.top1 ?? null, top5: best?.top5 ?? null };
+    const columns = validation.filter((column) => column !== 'loss');
+    const scores = { bestEpoch, ...Object.fromEntries(columns.map((name) => [name, best?.[name] ?? null])) };
     terminal.print(JSON.stringify({ event: 'end', ended, step, ...scores, run: folder }));
     return;
   }
   const name = printable(folder);
   const lines: Fact[] = [];
   if (best) {
+    const share = best[deciding];
     const score =
-      best.top1 === null ? '' : `: top-1 ${percent(best.top1)} on ${config.data.validation} pictures`;
+      typeof share === 'number'
+        ? `: ${scoreTitles[deciding] ?? deciding} ${percent(share)} on ${config.data.validation} pictures`
+        : '';
     lines.push(['best', `epoch ${best.epoch}${score}`], ['model', `${name}/${runFiles.model}`]);
     if (flags.report) lines.push(['report', `${name}/report.html`]);
   }

@@ -1,8 +1,9 @@
 import { SingleBar } from 'cli-progress';
 import type { StepReport } from '../../training/epoch.ts';
-import type { Recipe } from '../../training/recipe.ts';
+import type { CommonRecipe } from '../../training/recipe.ts';
 import type { MetricsRow } from '../../training/run-progress.ts';
 import { phaseAt } from '../../training/schedules.ts';
+import { scoreTitles } from '../../training/scores.ts';
 import type { Terminal } from '../terminal.ts';
 import { percent } from '../text/numbers.ts';
 
@@ -17,7 +18,7 @@ const plainSeconds = 30;
 
 /** @param print where the lines of epochs go */
 export function trainingProgress(
-  recipe: Recipe,
+  recipe: CommonRecipe,
   terminal: Terminal,
   print: (line: string) => void,
 ): TrainingProgress {
@@ -63,10 +64,10 @@ function startBar({ stepsPerEpoch, epoch, epochs }: StepReport, width: number): 
 }
 
 /** `loss 2.871  top-1 12.40%  31 img/s  1:12:40 left  wait 2%`, shorter where there is no room. */
-function stepText(report: StepReport, recipe: Recipe, width: number): string {
+function stepText(report: StepReport, recipe: CommonRecipe, width: number): string {
   const parts = [
     `loss ${report.meanLoss.toFixed(3)}`,
-    `top-1 ${percent(report.top1)}`,
+    ...(report.top1 === undefined ? [] : [`top-1 ${percent(report.top1)}`]),
     `${report.imagesPerSecond.toFixed(0)} img/s`,
     `${duration(secondsLeft(report, recipe))} left`,
     `wait ${(100 * report.waitShare).toFixed(0)}%`,
@@ -76,7 +77,7 @@ function stepText(report: StepReport, recipe: Recipe, width: number): string {
 }
 
 /** Time for the steps that are left, by the speed of this epoch; larger pictures take longer in proportion. */
-export function secondsLeft(report: StepReport, recipe: Recipe): number {
+export function secondsLeft(report: StepReport, recipe: CommonRecipe): number {
   const { epoch, step, stepsPerEpoch, size, imagesPerSecond } = report;
   let steps = stepsPerEpoch - step;
   for (let e = epoch; e < recipe.epochs; e++)
@@ -92,19 +93,26 @@ export function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-function epochLine(row: MetricsRow, { epochs }: Recipe, isBest: boolean): string {
+function epochLine(row: MetricsRow, { epochs }: CommonRecipe, isBest: boolean): string {
   const width = String(epochs).length;
   return [
     `epoch ${String(row.epoch).padStart(width)}/${epochs}`,
     `${row.size} px`,
-    `train loss ${row.trainLoss.toFixed(3)} top-1 ${percent(row.trainTop1)}`,
-    ...(row.top1 === null
-      ? []
-      : [
-          `val loss ${row.loss?.toFixed(3) ?? '–'} top-1 ${percent(row.top1)} top-5 ${percent(row.top5 ?? 0)}`,
-        ]),
+    `train loss ${row.trainLoss.toFixed(3)}${scoreText('top-1', row.trainTop1)}`,
+    ...validationText(row),
     `rate ${row.rate.toPrecision(3)}`,
     `${row.imagesPerSecond.toFixed(1)} img/s, waiting ${(100 * row.waitShare).toFixed(1)}%`,
     ...(isBest ? ['best'] : []),
   ].join('  ');
 }
+
+/** `val loss 1.234 top-1 56.78%`: what there is, under the names that people use. */
+function validationText(row: MetricsRow): readonly string[] {
+  const scores = Object.entries(scoreTitles).map(([column, title]) => scoreText(title, row[column]));
+  const loss = typeof row.loss === 'number' ? ` loss ${row.loss.toFixed(3)}` : '';
+  const text = `${loss}${scores.join('')}`;
+  return text === '' ? [] : [`val${text}`];
+}
+
+const scoreText = (title: string, share: number | null | undefined): string =>
+  typeof share === 'number' ? ` ${title} ${percent(share)}` : '';

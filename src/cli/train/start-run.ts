@@ -8,7 +8,7 @@ import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { openRunFolder } from '../../platform/node/run-folder.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
 import { dataFacts, prepareRun, type RunPlan } from '../../training/prepare-run.ts';
-import type { RunConfig } from '../../training/run-config.ts';
+import { type ClassifyConfig, requireClassify } from '../../training/run-config.ts';
 import type { RunStore } from '../../training/run-store.ts';
 import { readRun, type TrainOptions } from '../../training/train.ts';
 import type { Terminal } from '../terminal.ts';
@@ -37,7 +37,7 @@ export interface NewRunFlags extends HubFlags {
 
 /** A run ready to train: new or going on. */
 export interface StartedRun extends Pick<TrainOptions, 'weights' | 'from'> {
-  readonly config: RunConfig;
+  readonly config: ClassifyConfig;
   readonly store: RunStore;
   readonly splits: ClassSplits;
   /** Whether every picture was looked at, and broken ones told. */
@@ -80,7 +80,8 @@ export async function resumeRun(
   const from = await readRun(store);
   if (from === undefined)
     throw new UsageError(`--resume "${folder}": there is no last.safetensors; expected the folder of a run.`);
-  const { config, progress } = from;
+  const { progress } = from;
+  const config = requireClassify(from.config);
   const splits = await openDataPath(
     data ?? config.data.name,
     splitOptions(config.data.holdOut, config.recipe.seed),

@@ -7,9 +7,10 @@ import { initialWeights } from '../model/initialize.ts';
 import { buildMobileOne, type OutputName } from '../model/mobileone.ts';
 import { createRandom } from '../tensor/random.ts';
 import { elementCount, type Tensor, type Weights } from '../tensor/tensor.ts';
+import { targetsInput, teacherInput, trainingStep } from './classify-step.ts';
+import { stepInputs } from './learning-step.ts';
 import { checkRecipe, type Recipe } from './recipe.ts';
 import { namedRecipe } from './recipes.ts';
-import { stepInputs, targetsInput, teacherInput, trainingStep } from './step.ts';
 import { averageInput, evaluationWeights, memoryName, rateInput } from './update-step.ts';
 
 const [batch, side, classes] = [4, 32, 3];
