@@ -20,7 +20,7 @@ import { initialWeights } from '../src/model/initialize.ts';
 import { nodeCpuEngine } from '../src/platform/node/cpu-engine.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import type { Tensor, Weights } from '../src/tensor/tensor.ts';
-import { type StepRules, targetsInput, trainingStep } from '../src/training/step.ts';
+import { type StepRules, targetsInput, trainingStep } from '../src/training/classify-step.ts';
 import { rateInput } from '../src/training/update-step.ts';
 import { newerNodes, noNewerNode } from '../test/support/node-binaries.ts';
 import { missingRival, rivalPath } from './adapters/adapter.ts';

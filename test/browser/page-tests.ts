@@ -153,7 +153,7 @@ export async function trainRun(engine: Engine, compile: CompileOptions): Promise
   const { history } = progress;
   return {
     losses: history.map(({ trainLoss }) => trainLoss),
-    scores: history.map(({ loss }) => loss),
+    scores: history.map(({ loss = null }) => loss),
     files: [...store.files.keys()].sort(),
   };
 }
