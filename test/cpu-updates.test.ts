@@ -66,6 +66,32 @@ const graphs: { readonly [name: string]: (b: GraphBuilder) => void } = {
     b.update(b.parameter('r', shape, 'state'), b.node('softmax', 'other', {}, [p]));
     b.output('y', b.node('sum', 'y', {}, [p, q]));
   },
+  'means of some runs, taken where the gate is open': (b) => {
+    const [x, open] = [b.input('x', shape), b.input('open', [1])];
+    const [sum, p, q, copy] = ['sum', 'p', 'q', 'copy'].map((name) => b.parameter(name, shape, 'state'));
+    if (sum === undefined || p === undefined || q === undefined || copy === undefined) return;
+    const next = b.node('sum', 'next', {}, [sum, x]);
+    b.update(sum, next);
+    b.update(copy, next);
+    b.output('y', b.node('softmax', 'soft', {}, [next]));
+    b.gate(open);
+    b.update(p, b.node('sum', 'later', {}, [p, next]));
+    b.update(q, b.node('softmax', 'latest', {}, [b.node('multiply', 'm', {}, [p, q])]));
+  },
+  'a view behind the gate of what was computed before it, and exchanges': (b) => {
+    const [x, open] = [b.input('x', shape), b.input('open', [1])];
+    const [p, q, flat] = [
+      b.parameter('p', shape, 'state'),
+      b.parameter('q', shape, 'state'),
+      b.parameter('flat', [2, 45], 'state'),
+    ];
+    const next = b.node('softmax', 'next', {}, [b.node('sum', 'sum', {}, [x, q])]);
+    b.output('y', next);
+    b.gate(open);
+    b.update(flat, b.node('flatten', 'seen', {}, [next]));
+    b.update(p, q);
+    b.update(q, p);
+  },
 };
 
 function build(name: string, make: (b: GraphBuilder) => void): CheckedGraph {
@@ -94,8 +120,9 @@ for (const target of targets)
           );
           const reference = await referenceEngine.compile(graph, weights);
           const session = await engine.compile(graph, weights, { target, threads });
-          for (let step = 0; step < 3; step++) {
-            const inputs = { x: normal(shape) };
+          for (let step = 0; step < 4; step++) {
+            const open = { shape: [1], data: Float32Array.of(step % 2) };
+            const inputs = { x: normal(shape), ...(graph.gate && { open }) };
             const [want, got] = [await reference.run(inputs), await session.run(inputs)];
             for (const each of graph.outputs) close(got[each.name], want[each.name], each.name);
             const [state, expected] = [session.state(), reference.state()];

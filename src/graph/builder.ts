@@ -35,6 +35,8 @@ export interface GraphBuilder {
   readonly output: (name: string, value: ValueId) => void;
   /** @see Graph.updates */
   readonly update: (parameter: ValueId, value: ValueId) => void;
+  /** What is added from here on runs only where the input [1] is not 0; once a graph. @see Gate */
+  readonly gate: (open: ValueId) => void;
   readonly shape: (value: ValueId) => Shape;
   /** @throws GraphError */
   readonly finish: () => CheckedGraph;
@@ -48,6 +50,7 @@ export function graphBuilder(graphName: string, start?: Graph): GraphBuilder {
   const nodes: Node[] = [...(start?.nodes ?? [])];
   const outputs: { name: string; value: ValueId }[] = [...(start?.outputs ?? [])];
   const updates: { parameter: ValueId; value: ValueId }[] = [...(start?.updates ?? [])];
+  let { gate } = start ?? {};
   const define = (name: string, shape: Shape): ValueId => (values.push({ name, shape }) - 1) as ValueId;
   const shape = (value: ValueId): Shape => values[value]?.shape ?? [];
   const results: GraphBuilder['results'] = (kind, name, attrs, from) => {
@@ -79,8 +82,11 @@ export function graphBuilder(graphName: string, start?: Graph): GraphBuilder {
     update: (parameter, value) => {
       updates.push({ parameter, value });
     },
+    gate: (open) => {
+      gate = { at: nodes.length, open };
+    },
     shape,
-    finish: () => checkGraph({ name: graphName, values, inputs, parameters, nodes, outputs, updates }),
+    finish: () => checkGraph({ name: graphName, values, inputs, parameters, nodes, outputs, updates, gate }),
   };
 }
 

@@ -195,3 +195,12 @@ describe('graphBuilder', () => {
     );
   });
 });
+
+test('a gate: its input and the outputs before it', () => {
+  const graph = wholeGraph();
+  const [image = id(0)] = graph.inputs;
+  assert.deepEqual(faultsOf({ ...graph, gate: { at: graph.nodes.length - 1, open: image } }), [
+    `output "y": it is computed behind the gate`,
+    'gate: "image" must be an input [1], found [1,8,8,3]',
+  ]);
+});

@@ -62,7 +62,20 @@ function graphFaults(graph: Graph): readonly string[] {
   for (const { name, value } of graph.outputs)
     if (!defined.has(value))
       faults.push(`output "${name}": value "${valueAt(graph, value).name}" is never defined`);
-  return [...faults, ...updateFaults(graph, defined)];
+  return [...faults, ...updateFaults(graph, defined), ...gateFaults(graph)];
+}
+
+function gateFaults({ gate, ...graph }: Graph): readonly string[] {
+  if (gate === undefined) return [];
+  const behind = new Set(graph.nodes.slice(gate.at).flatMap(({ outputs }) => outputs));
+  const late = graph.outputs.filter(({ value }) => behind.has(value));
+  const { name, shape } = valueAt(graph, gate.open);
+  return [
+    ...late.map((output) => `output "${output.name}": it is computed behind the gate`),
+    ...(graph.inputs.includes(gate.open) && sameShape(shape, [1])
+      ? []
+      : [`gate: "${name}" must be an input [1], found ${formatShape(shape)}`]),
+  ];
 }
 
 function updateFaults(graph: Graph, defined: ReadonlySet<ValueId>): readonly string[] {

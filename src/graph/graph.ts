@@ -45,6 +45,17 @@ export interface Graph {
   readonly outputs: readonly { readonly name: string; readonly value: ValueId }[];
   /** After a run the parameter holds this value; during it, every node reads what it held before. */
   readonly updates: readonly { readonly parameter: ValueId; readonly value: ValueId }[];
+  /** Where a run may end early; see `Gate`. */
+  readonly gate?: Gate | undefined;
+}
+
+/**
+ * With 0 in the input `open` [1] a run ends before the node at index `at`: of the updates only those to values of nodes
+ * before it take effect. Outputs are computed before it.
+ */
+export interface Gate {
+  readonly at: number;
+  readonly open: ValueId;
 }
 
 /** A graph that `checkGraph` has found whole. Engines take nothing else. */

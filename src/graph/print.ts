@@ -12,7 +12,8 @@ export function printGraph(graph: Graph): string {
   const lines = [`graph ${graph.name}`];
   for (const id of graph.inputs)
     lines.push(`  input ${valueAt(graph, id).name} ${formatShape(valueAt(graph, id).shape)}`);
-  for (const node of graph.nodes) {
+  for (const [index, node] of graph.nodes.entries()) {
+    if (index === graph.gate?.at) lines.push(`  gate ${use(graph.gate.open)}`);
     const results = node.outputs.map(
       (id) => `${valueAt(graph, id).name} ${formatShape(valueAt(graph, id).shape)}`,
     );

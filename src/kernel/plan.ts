@@ -46,8 +46,14 @@ export function writeConstant(constant: Constant, zeros: Uint8Array): void {
   else constant.write(zeros);
 }
 
-/** @param inputs @param outputs the task's tensors, as they lie in memory */
-export type HostWork = (inputs: readonly Float32Array[], outputs: readonly Float32Array[]) => void;
+/**
+ * @param inputs @param outputs the task's tensors, as they lie in memory
+ * @returns `end` where the run ends here
+ */
+export type HostWork = (
+  inputs: readonly Float32Array[],
+  outputs: readonly Float32Array[],
+) => 'end' | undefined;
 
 export interface TaskPlan {
   /** Packed weights, biases and tables; each is laid out at a multiple of 64 bytes. */

@@ -10,8 +10,8 @@ export interface Rewriter {
 }
 
 /**
- * Copies a graph node by node, except for what `replace` does otherwise. Inputs, parameters, outputs, updates and
- * names stay.
+ * Copies a graph node by node, except for what `replace` does otherwise. Inputs, parameters, outputs, updates, gate
+ * and names stay.
  * @param rewriter made with the new graph's builder and what tells which value an old one has become
  * @throws GraphError where a value is used whose node was left out
  */
@@ -31,13 +31,15 @@ export function rewriteGraph(
   for (const { value, role } of graph.parameters)
     renewed.set(value, b.parameter(valueAt(graph, value).name, valueAt(graph, value).shape, role));
   const { replace, finish } = rewriter(b, now);
-  for (const node of graph.nodes) {
+  const { gate } = graph;
+  graph.nodes.forEach((node, index) => {
+    if (index === gate?.at) b.gate(now(gate.open));
     const made = replace(node) ?? copyNode(b, node, node.inputs.map(now));
     node.outputs.forEach((old, i) => {
       const value = made[i];
       if (value !== undefined) renewed.set(old, value);
     });
-  }
+  });
   finish?.();
   for (const { name, value } of graph.outputs) b.output(name, now(value));
   for (const { parameter, value } of graph.updates) b.update(now(parameter), now(value));

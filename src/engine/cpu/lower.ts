@@ -96,11 +96,21 @@ export function lower(
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
   const context: TaskContext = { target, storage, precision, typeOf };
   const renewed = renewals(graph, storage);
-  const made = all.map((group) => makeTask(group, context));
   const learns = graph.updates.length > 0;
-  const tasks = learns ? gatherSmall(updatesEarly(graph, made, storage, renewed), renewed) : made;
-  const updates = planUpdates(graph, tasks, storage, target);
-  return { tasks: [...tasks, ...updates.tasks], storage, typeOf, homes: updates.homes, known };
+  const parts = atGate(graph, all).map((groups) => {
+    const made = groups.map((group) => makeTask(group, context));
+    return learns ? gatherSmall(updatesEarly(graph, made, storage, renewed), renewed) : made;
+  });
+  const { homes, tasks } = planUpdates(graph, parts, storage, target);
+  return { tasks, storage, typeOf, homes, known };
+}
+
+/** What runs before the gate and what behind it; all in one where there is none. */
+function atGate({ nodes, gate }: CheckedGraph, groups: readonly Group[]): readonly (readonly Group[])[] {
+  if (gate === undefined) return [groups];
+  const early = new Set(nodes.slice(0, gate.at));
+  const isEarly = (group: Group): boolean => group.nodes.every((node) => early.has(node));
+  return [groups.filter(isEarly), groups.filter((group) => !isEarly(group))];
 }
 
 /** The parameters that take a stored value. */

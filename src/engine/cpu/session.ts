@@ -2,7 +2,7 @@ import type { KernelId, LoadedCode, Machine, MachineMemory } from '../../assembl
 import { CONTROL, CONTROL_BYTES, STEP_BYTES } from '../../assembler/runner-layout.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
-import type { KernelSpec } from '../../kernel/plan.ts';
+import type { HostWork, KernelSpec } from '../../kernel/plan.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
 import type { MachineProvider } from './machine-provider.ts';
@@ -201,7 +201,7 @@ interface Runner {
 interface Stretch {
   readonly steps: number;
   readonly count: number;
-  readonly host: (() => void) | undefined;
+  readonly host: (() => ReturnType<HostWork>) | undefined;
 }
 
 function stretchesOf(parts: SessionParts, memory: MachineMemory, ready: Ready): readonly Stretch[] {
@@ -225,7 +225,7 @@ function hostWork(
   memory: MachineMemory,
   ready: Ready,
   { plan: { host }, inputs, outputs }: Task,
-): (() => void) | undefined {
+): Stretch['host'] {
   if (host === undefined) return undefined;
   const view = (value: ValueId): Float32Array =>
     floatsOf(memory, offsetOf(program, ready, value), elementCount(valueAt(graph, value).shape));
@@ -266,18 +266,19 @@ function makeRunner(parts: SessionParts, { code, memory, machine }: Held, ready:
     all: () => {
       for (const { steps, count, host } of stretches) {
         if (count > 0 || host === undefined) run(steps, count);
-        host?.();
+        if (host?.() === 'end') return;
       }
     },
     timed: (milliseconds) => {
       let steps = firstSteps;
-      stepCounts.forEach((count, i) => {
+      for (const [i, count] of stepCounts.entries()) {
         const start = performance.now();
         if (count > 0) run(steps, count);
-        hosts[i]?.();
+        const end = hosts[i]?.();
         milliseconds[i] = (milliseconds[i] ?? 0) + performance.now() - start;
+        if (end === 'end') return;
         steps += count * STEP_BYTES;
-      });
+      }
     },
     release: (whenLeft) => {
       if (served) served.release(whenLeft);

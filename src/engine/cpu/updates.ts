@@ -1,7 +1,8 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
 import { planElementwise } from '../../kernel/elementwise.ts';
-import type { Tile } from '../../kernel/plan.ts';
+import type { TaskPlan, Tile } from '../../kernel/plan.ts';
 import { type BufferPlace, renameTiles } from '../../kernel/rename-buffers.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
@@ -10,30 +11,54 @@ import type { Task } from './program.ts';
 export interface Updates {
   /** Values that are written where the parameter lies that they renew. */
   readonly homes: ReadonlyMap<ValueId, ValueId>;
-  /** Copies that end a run. */
+  /** All tasks, with copies at the end of each part and the gate between parts. */
   readonly tasks: readonly Task[];
 }
 
 /**
  * How parameters come to hold their new values: a value is written into the parameter's memory by the task that
- * computes it, where nothing needs the old one any more; else it is copied there when everything else is done.
+ * computes it, where nothing needs the old one any more; else it is copied there at the end of the part.
+ * @param parts tasks before and behind the graph's gate, or all
+ * @throws EngineError where a parameter is renewed before the gate and its old value is needed behind it
  */
 export function planUpdates(
   graph: CheckedGraph,
-  tasks: readonly Task[],
+  parts: readonly (readonly Task[])[],
   storage: (value: ValueId) => ValueId,
   target: VectorTarget,
 ): Updates {
+  const { gate } = graph;
   const homes = new Map<ValueId, ValueId>();
-  const copied: { parameter: ValueId; value: ValueId }[] = [];
-  const mayMove = movable(graph, tasks, storage);
-  for (const update of graph.updates) {
-    const value = storage(update.value);
-    if (value === update.parameter) continue;
-    if (!homes.has(value) && mayMove(update.parameter, value)) homes.set(value, update.parameter);
-    else copied.push({ parameter: update.parameter, value });
+  const copied = parts.map((): Copy[] => []);
+  const mayMove = movable(graph, parts.flat(), storage);
+  const early = new Set(graph.nodes.slice(0, gate?.at ?? 0).flatMap(({ outputs }) => outputs));
+  const writtenEarly = new Set(parts[0]?.flatMap(({ outputs }) => outputs));
+  const readLate = new Set(parts.slice(1).flatMap((tasks) => tasks.flatMap(({ inputs }) => inputs)));
+  for (const { parameter, value: made } of graph.updates) {
+    const value = storage(made);
+    if (value === parameter) continue;
+    const part = gate === undefined || early.has(made) ? 0 : 1;
+    if (part === 0 && readLate.has(parameter))
+      throw new EngineError(
+        `engine cpu: graph "${graph.name}": "${valueAt(graph, parameter).name}" is renewed before the gate and read behind it.`,
+      );
+    const written = gate === undefined || writtenEarly.has(value) ? 0 : 1;
+    if (written === part && !homes.has(value) && mayMove(parameter, value)) homes.set(value, parameter);
+    else copied[part]?.push({ parameter, value });
   }
-  return { homes, tasks: copied.length === 0 ? [] : [copyTask(graph, copied, target)] };
+  const tasks = parts.flatMap((part, i) => {
+    const copies = copied[i] ?? [];
+    const whole = copies.length === 0 ? part : [...part, copyTask(graph, copies, target)];
+    return gate !== undefined && i === 0 ? [...whole, gateTask(gate.open)] : whole;
+  });
+  return { homes, tasks };
+}
+
+/** Ends the run where the gate is not open. */
+function gateTask(open: ValueId): Task {
+  const host: TaskPlan['host'] = ([flag]) => (flag?.[0] === 0 ? 'end' : undefined);
+  const plan: TaskPlan = { constants: [], scratchBytes: 0, steps: [], flops: 0, host };
+  return { name: 'gate', ops: 'gate', inputs: [open], outputs: [], plan, inPlace: [] };
 }
 
 /** Whether a value may be written where a parameter lies. */
@@ -74,10 +99,13 @@ function positionsOfInputs({ inputs }: Task): ReadonlyMap<ValueId, readonly numb
   return positions;
 }
 
-type Copies = readonly { readonly parameter: ValueId; readonly value: ValueId }[];
+interface Copy {
+  readonly parameter: ValueId;
+  readonly value: ValueId;
+}
 
 /** Old values that other parameters take are saved first. */
-function copyTask(graph: CheckedGraph, copies: Copies, target: VectorTarget): Task {
+function copyTask(graph: CheckedGraph, copies: readonly Copy[], target: VectorTarget): Task {
   const overwritten = new Set(copies.map(({ parameter }) => parameter));
   const save: Tile[] = [];
   const copy: Tile[] = [];

@@ -37,7 +37,10 @@ function compileReference(graph: CheckedGraph, weights: Weights, options: Compil
         if (found === undefined) throw new EngineError(`reference engine: value #${id} has no tensor.`);
         return found;
       };
-      graph.nodes.forEach((node, index) => {
+      const { gate } = graph;
+      const closed = gate !== undefined && at(gate.open).data[0] === 0;
+      const nodes = closed ? graph.nodes.slice(0, gate.at) : graph.nodes;
+      nodes.forEach((node, index) => {
         const outputs = node.outputs.map((id) => allocate(valueAt(graph, id).shape));
         forward(node, node.inputs.map(at), outputs);
         node.outputs.forEach((id, i) => {
@@ -46,7 +49,8 @@ function compileReference(graph: CheckedGraph, weights: Weights, options: Compil
         });
         for (const dead of lastUse[index] ?? []) tensors.delete(dead);
       });
-      const updated = graph.updates.map(({ parameter, value }) => [parameter, at(value)] as const);
+      const updates = closed ? updatesBefore(graph, gate.at) : graph.updates;
+      const updated = updates.map(({ parameter, value }) => [parameter, at(value)] as const);
       for (const [parameter, tensor] of updated) parameters.set(parameter, copyOf(tensor));
       return Object.fromEntries(graph.outputs.map(({ name, value }) => [name, at(value)]));
     },
@@ -61,6 +65,12 @@ function compileReference(graph: CheckedGraph, weights: Weights, options: Compil
       disposed = true;
     },
   };
+}
+
+/** Updates to values of the first nodes. */
+function updatesBefore({ nodes, updates }: CheckedGraph, count: number): CheckedGraph['updates'] {
+  const computed = new Set(nodes.slice(0, count).flatMap(({ outputs }) => outputs));
+  return updates.filter(({ value }) => computed.has(value));
 }
 
 function copyOf({ shape, data }: Tensor): Tensor {
