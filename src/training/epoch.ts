@@ -3,7 +3,7 @@ import { TrainingError } from '../errors.ts';
 import { type Rates, ratesAt, stepInputs } from './learning-step.ts';
 import type { LearningBatch, LearningTask, PhaseInputs } from './learning-task.ts';
 import type { RunConfig } from './run-config.ts';
-import type { EpochSums, Progress } from './run-progress.ts';
+import { type EpochSums, noSums, type Progress } from './run-progress.ts';
 import { type Moment, phaseAt } from './schedules.ts';
 
 /** One step, as it is shown to whoever watches. */
@@ -50,6 +50,7 @@ const now = (): number => performance.now() / 1000;
 export async function runSteps(context: EpochContext): Promise<boolean> {
   const { task, batch, stepsPerEpoch, signal } = context;
   const { config } = task;
+  const { accumulate } = config.recipe;
   const epoch = context.progress().history.length;
   const from = context.progress().step - epoch * stepsPerEpoch;
   if (from >= stepsPerEpoch) return true;
@@ -58,18 +59,24 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
   const watch = lossWatch(context);
   const turn = turnTaker();
   let outputs: NamedTensors | undefined;
+  let part = 0;
+  let pending = noSums;
   let last = now();
   let saved = last;
-  for await (const one of task.trainBatches({ epoch, from, batch, size, strength })) {
+  for await (const one of task.trainBatches({ epoch, from: from * accumulate, batch, size, strength })) {
     const arrived = now();
-    outputs = await runStep(context, one, outputs);
+    if (context.progress().step === (epoch + 1) * stepsPerEpoch) {
+      // Parts that are over: too few for one more step.
+      one.release?.();
+      continue;
+    }
+    outputs = await runStep(context, one, part, outputs);
     await turn();
     const done = now();
-    const progress = context.progress();
-    const loss = outputs.loss?.data[0] ?? Number.NaN;
-    watch(loss);
-    const sums = added(progress.sums, {
-      loss,
+    const partLoss = outputs.loss?.data[0] ?? Number.NaN;
+    watch(partLoss);
+    pending = added(pending, {
+      loss: partLoss,
       correct: task.right?.(outputs, one.inputs) ?? 0,
       images: batch,
       seconds: done - last,
@@ -77,6 +84,12 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
     });
     one.release?.();
     last = done;
+    part = (part + 1) % accumulate;
+    if (part > 0) continue;
+    const progress = context.progress();
+    const loss = pending.loss / pending.images;
+    const sums = added(progress.sums, { ...pending, loss });
+    pending = noSums;
     context.advance({ ...progress, step: progress.step + 1, sums });
     context.onStep?.(report(context, { epoch, size, loss }));
     if (signal?.aborted) return context.progress().step === (epoch + 1) * stepsPerEpoch;
@@ -102,12 +115,13 @@ function turnTaker(): () => Promise<void> {
 async function runStep(
   { task: { config }, session, phase, stepsPerEpoch, progress }: EpochContext,
   { inputs: given }: LearningBatch,
+  part: number,
   outputs: NamedTensors | undefined,
 ): Promise<NamedTensors> {
   const inputs = {
     ...given,
     ...(await phase?.of(given)),
-    ...stepInputs(config.recipe, momentOf(config, progress().step, stepsPerEpoch)),
+    ...stepInputs(config.recipe, momentOf(config, progress().step, stepsPerEpoch), part),
   };
   return session.run(inputs, outputs);
 }

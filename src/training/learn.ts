@@ -19,7 +19,7 @@ import {
 } from './run-progress.ts';
 import type { RunStore } from './run-store.ts';
 import { phaseAt } from './schedules.ts';
-import { evaluationWeights } from './update-step.ts';
+import { evaluationWeights, isPassing } from './update-step.ts';
 
 export interface LearnOptions {
   readonly engine: Engine;
@@ -104,6 +104,11 @@ async function openRun(task: LearningTask, options: LearnOptions): Promise<Run> 
 }
 
 function checkData({ config, found }: LearningTask): void {
+  const { accumulate } = config.recipe;
+  if (stepsPerEpoch(config) < 1)
+    throw new UsageError(
+      `data "${config.data.name}": ${config.data.train} training pictures are too few for a step in ${accumulate} parts (accumulate).`,
+    );
   const wanted = { ...config.data, classes: config.labels.length };
   const faults = (['train', 'validation', 'classes'] as const).filter((key) => found[key] !== wanted[key]);
   if (faults.length > 0)
@@ -158,7 +163,8 @@ type Compiled = Pick<EpochContext, 'session' | 'phase' | 'batch'>;
 async function trainEpoch(run: Run, compiled: Compiled): Promise<TrainResult['ended']> {
   const { task, options, steps } = run;
   const keep = (): void => {
-    run.state = new Map([...run.state, ...compiled.session.state()]);
+    const lasting = [...compiled.session.state()].filter(([name]) => !isPassing(name));
+    run.state = new Map([...run.state, ...lasting]);
   };
   const save = async (): Promise<void> => {
     keep();

@@ -9,7 +9,15 @@ import { trainNorms } from '../transform/train-norms.ts';
 import { isFrozen, layerOf } from './layer-names.ts';
 import { type CommonRecipe, rateSchedule } from './recipe.ts';
 import { averageMomentum, type Moment, scheduled } from './schedules.ts';
-import { averageInput, initialState, rateInput, type UpdateRules, withUpdates } from './update-step.ts';
+import {
+  averageInput,
+  endsInput,
+  initialState,
+  rateInput,
+  shareInput,
+  type UpdateRules,
+  withUpdates,
+} from './update-step.ts';
 
 export type LearningRules = UpdateRules & Pick<CommonRecipe, 'mergeBranches'>;
 
@@ -22,8 +30,8 @@ export type LearningRules = UpdateRules & Pick<CommonRecipe, 'mergeBranches'>;
 export type AddLoss = (b: GraphBuilder, outputs: ReadonlyMap<string, ValueId>) => ValueId;
 
 /**
- * One step of learning, as one graph. Inputs: the net's own, those of the loss, `rates` and, with an average,
- * `averageRate` (`stepInputs` gives both). Outputs: the net's own, `loss` [1] and, with clipping, `norm` [1].
+ * One step of learning, as one graph. Inputs: the net's own, those of the loss, `rates`, with an average `averageRate`
+ * and, where a step has several parts, `gradientShare` and `stepEnds` (`stepInputs` gives these). Outputs: the net's own, `loss` [1] and, with clipping, `norm` [1].
  * A run updates parameters, running statistics, the optimizer's memory and averages; `Session.state` reads them.
  */
 export interface TrainingStep {
@@ -70,8 +78,15 @@ export function ratesAt(recipe: CommonRecipe, moment: Moment): Rates {
   };
 }
 
-/** The step's inputs that schedules decide. */
-export function stepInputs(recipe: CommonRecipe, moment: Moment): Readonly<Record<string, Tensor>> {
+/**
+ * The step's inputs that schedules decide.
+ * @param part of the step, from 0, where the recipe accumulates
+ */
+export function stepInputs(
+  recipe: CommonRecipe,
+  moment: Moment,
+  part: number = recipe.accumulate - 1,
+): Readonly<Record<string, Tensor>> {
   const { rate, decay, average } = ratesAt(recipe, moment);
   const { optimizer } = recipe;
   const taken = moment.step + 1;
@@ -79,8 +94,12 @@ export function stepInputs(recipe: CommonRecipe, moment: Moment): Readonly<Recor
     optimizer.kind === 'sgd'
       ? [rate, decay]
       : [rate, decay, 1 - optimizer.beta1 ** taken, 1 - optimizer.beta2 ** taken];
+  const one = (value: number): Tensor => ({ shape: [1], data: Float32Array.of(value) });
   return {
     [rateInput]: { shape: [rates.length], data: Float32Array.from(rates) },
-    ...(recipe.average ? { [averageInput]: { shape: [1], data: Float32Array.of(average) } } : {}),
+    ...(recipe.average ? { [averageInput]: one(average) } : {}),
+    ...(recipe.accumulate > 1
+      ? { [shareInput]: one(part / (part + 1)), [endsInput]: one(part === recipe.accumulate - 1 ? 1 : 0) }
+      : {}),
   };
 }

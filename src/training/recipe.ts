@@ -39,6 +39,8 @@ const common = {
   epochs: count,
   /** Pictures of a step. */
   batch: count,
+  /** Parts that a step's pictures are computed in, one after the other, in less memory; batch norms measure each part. */
+  accumulate: v.optional(count, 1),
   /** Picture sizes and strengths of augmentation, by the epoch from which they hold; the first from 0. */
   phases: v.pipe(v.array(phaseSchema), v.minLength(1)),
   /** How fresh weights are drawn. */
@@ -131,7 +133,7 @@ const checker =
       const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
       throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
     }
-    return checkPhases(result.output, where);
+    return checkParts(checkPhases(result.output, where), where);
   };
 
 export const checkRecipe: RecipeCheck<Recipe> = checker((value) => v.safeParse(recipeSchema, value));
@@ -141,6 +143,15 @@ export const checkDetectRecipe: RecipeCheck<DetectRecipe> = checker((value) =>
 export const checkSegmentRecipe: RecipeCheck<SegmentRecipe> = checker((value) =>
   v.safeParse(segmentSchema, value),
 );
+
+function checkParts<R extends CommonRecipe>(recipe: R, where: string): R {
+  const { batch, accumulate } = recipe;
+  if (batch % accumulate !== 0)
+    throw new UsageError(
+      `${where}: batch must be a multiple of accumulate, found ${batch} pictures in ${accumulate} parts.`,
+    );
+  return recipe;
+}
 
 function checkPhases<R extends CommonRecipe>(recipe: R, where: string): R {
   const epochs = recipe.phases.map(({ epoch }) => epoch);

@@ -27,6 +27,7 @@ const common = {
   freeze: 'none',
   mergeBranches: 'paying',
   precision: 'f32',
+  accumulate: 1,
   seed: 0,
 } as const;
 

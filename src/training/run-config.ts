@@ -112,12 +112,12 @@ export function requireClassify(config: RunConfig): ClassifyConfig {
   throw new UsageError(`run "${config.name}": expected one that learns to classify, found "${config.task}".`);
 }
 
-/** Pictures of a step: the recipe's, or all there are when they are fewer. */
+/** Pictures computed at a time: a part of the recipe's batch, or of all there are when they are fewer. */
 export function batchOf({ recipe, data }: RunConfig): number {
-  return Math.min(recipe.batch, data.train);
+  return Math.max(1, Math.floor(Math.min(recipe.batch, data.train) / recipe.accumulate));
 }
 
-/** What is over after the last whole batch of an epoch is left out; another epoch shuffles it in. */
+/** What is over after the last whole step of an epoch is left out; another epoch shuffles it in. */
 export function stepsPerEpoch(config: RunConfig): number {
-  return Math.floor(config.data.train / batchOf(config));
+  return Math.floor(config.data.train / (batchOf(config) * config.recipe.accumulate));
 }

@@ -103,6 +103,22 @@ test('stopped after every single step, also between a last step and its evaluati
   assert.deepEqual(done.progress, result.progress, 'a finished run has nothing left to do');
 });
 
+test('steps in parts: stopped after every step, and parts that are over', async () => {
+  const config = tinyConfig({ accumulate: 2, epochs: 2 });
+  const whole = memoryRunStore();
+  await train(begin({ config, store: whole }));
+  const store = memoryRunStore();
+  let result = await train(begin({ config, store, signal: AbortSignal.abort() }));
+  while (result.ended === 'stopped') {
+    const stop = new AbortController();
+    result = await goOn(store, { signal: stop.signal, onStep: () => stop.abort() });
+  }
+  assert.equal(result.progress.step, 4, 'ten pictures are two steps of two parts of two');
+  await assertSameRun(store, whole);
+  const few = { ...config, recipe: { ...config.recipe, batch: 22, accumulate: 11 } };
+  await assert.rejects(train(begin({ config: few })), /too few for a step in 11 parts/);
+});
+
 test('frozen layers run fused, stay as they were in every file, and runs go on', async () => {
   const config = tinyConfig({ freeze: 'stage2', epochs: 2 });
   const whole = memoryRunStore();

@@ -11,27 +11,36 @@ import { layerScales } from './schedules.ts';
 /** The inputs of a step that schedules decide; see `stepInputs`. */
 export const rateInput = 'rates';
 export const averageInput = 'averageRate';
+/** Of the parts of a step so far in their mean gradient, when the next is added: i/(i + 1) for part i. */
+export const shareInput = 'gradientShare';
+/** 0 in all parts of a step but the last: they only gather gradients. */
+export const endsInput = 'stepEnds';
 
 /** What a run remembers of a parameter beside its value, and how its tensor is called among the weights. */
-export type Memory = 'velocity' | 'first' | 'second' | 'average';
+export type Memory = 'velocity' | 'first' | 'second' | 'average' | 'gradient';
 export const memoryName = (memory: Memory, parameter: string): string => `${memory}:${parameter}`;
+
+/** Whether a memory is of use within a step only. */
+export const isPassing = (name: string): boolean => name.startsWith(memoryName('gradient', ''));
 
 export type UpdateRules = Pick<
   CommonRecipe,
   'optimizer' | 'decayed' | 'clip' | 'average' | 'layerDecay' | 'freeze'
->;
+> &
+  Partial<Pick<CommonRecipe, 'accumulate'>>;
 
 /**
  * From a graph with a loss to one training step: backward pass, optimizer and running averages are more nodes, and
  * after a run every parameter that learns, its optimizer's memory and every average hold their new values. Adds the
- * inputs `rates` and, with an average, `averageRate`.
+ * inputs `rates` and, with an average, `averageRate`. With `accumulate` above 1 a step is so many runs, each on a part of
+ * the batch: gradients become their mean, and only the last run, which `stepEnds`, goes on to the optimizer.
  * @param loss [1], a value of the graph
  */
 export function withUpdates(graph: CheckedGraph, loss: ValueId, rules: UpdateRules): CheckedGraph {
   const learned = graph.parameters.filter(
     ({ value, role }) => isLearned(role) && !isFrozen(rules.freeze, layerOf(valueAt(graph, value).name)),
   );
-  const { graph: whole, gradients } = differentiate(
+  const { graph: whole, gradients: found } = differentiate(
     graph,
     loss,
     learned.map(({ value }) => value),
@@ -40,7 +49,10 @@ export function withUpdates(graph: CheckedGraph, loss: ValueId, rules: UpdateRul
   const rates = b.input(rateInput, [rules.optimizer.kind === 'sgd' ? 2 : 4]);
   const layers = layersOf(graph.parameters.map(({ value }) => valueAt(graph, value).name));
   const scales = layerScales(layers, rules.layerDecay);
+  const parts = rules.accumulate ?? 1;
+  const gradients = parts === 1 ? found : gathered(b, graph, found);
   const factor = clipping(b, rules.clip, [...gradients.values()]);
+  if (parts > 1) b.gate(b.input(endsInput, [1]));
   const renewed: [parameter: ValueId, value: ValueId][] = whole.updates.map(({ parameter, value }) => [
     parameter,
     value,
@@ -54,6 +66,25 @@ export function withUpdates(graph: CheckedGraph, loss: ValueId, rules: UpdateRul
   }
   if (rules.average) averaged(b, graph, renewed);
   return b.finish();
+}
+
+/** gradient + share·(mean of those before − gradient): exactly the gradient in the first part. */
+function gathered(
+  b: GraphBuilder,
+  graph: CheckedGraph,
+  gradients: ReadonlyMap<ValueId, ValueId>,
+): ReadonlyMap<ValueId, ValueId> {
+  const share = b.input(shareInput, [1]);
+  const means = new Map<ValueId, ValueId>();
+  for (const [parameter, gradient] of gradients) {
+    const { name, shape } = valueAt(graph, parameter);
+    const before = b.parameter(memoryName('gradient', name), shape, 'state');
+    const operands = [gradient, before, share];
+    const mean = b.node('lerp', `${name}.gathered`, { rate: null, factor: 1 }, operands);
+    b.update(before, mean);
+    means.set(parameter, mean);
+  }
+  return means;
 }
 
 function decays({ decayed }: UpdateRules, role: ParameterRole): boolean {
