@@ -25,6 +25,8 @@ th, td { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); text-ali
 th { position: sticky; top: 0; background: var(--ground); color: var(--quiet); font-weight: 600; }
 th:first-child, td:first-child { text-align: left; white-space: normal; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(132px, 1fr)); gap: 14px; }
+.legend span { display: inline-block; margin-right: 14px; font-size: 13px; }
+.legend i { display: inline-block; width: 12px; height: 12px; margin-right: 6px; vertical-align: -1px; }
 figure { margin: 0; min-width: 0; } figure img { display: block; max-width: 100%; height: auto; border-radius: 4px; }
 figcaption { font-size: 12px; margin-top: 4px; }
 figcaption span { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; color: var(--quiet); }

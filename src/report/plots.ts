@@ -3,7 +3,7 @@ import { barPlot } from './bar-plot.ts';
 import { confusionPlot } from './heat-map.ts';
 import { type LineSeries, linePlot } from './line-plot.ts';
 import type { Markup } from './markup.ts';
-import type { EpochRow, Evaluation } from './run-report.ts';
+import type { EpochRow, Evaluation, PixelEvaluation } from './run-report.ts';
 import type { ScaleKind } from './scale.ts';
 
 /** A plot and the file name it gets. */
@@ -15,7 +15,7 @@ export interface NamedPlot {
 interface Chart {
   readonly name: string;
   readonly title: string;
-  readonly lines: readonly (readonly [column: Exclude<keyof EpochRow, 'epoch'>, name: string])[];
+  readonly lines: readonly (readonly [column: string, name: string])[];
   readonly percent?: boolean;
   readonly yScale?: ScaleKind;
   readonly fromZero?: boolean;
@@ -41,6 +41,26 @@ const charts: readonly Chart[] = [
       ['top5', 'top-5'],
     ],
   },
+  {
+    name: 'pixels',
+    title: 'Pixels told right, validation',
+    percent: true,
+    lines: [
+      ['mIoU', 'mIoU'],
+      ['pixelAccuracy', 'pixel accuracy'],
+      ['meanAccuracy', 'mean class accuracy'],
+    ],
+  },
+  {
+    name: 'precision',
+    title: 'Average precision, validation',
+    percent: true,
+    lines: [
+      ['mAP', 'mAP'],
+      ['mAP50', 'mAP50'],
+      ['mAP75', 'mAP75'],
+    ],
+  },
   { name: 'learning-rate', title: 'Learning rate', lines: [['rate', 'learning rate']] },
   { name: 'weight-decay', title: 'Weight decay', lines: [['decay', 'weight decay']] },
   { name: 'picture-size', title: 'Side of training pictures, pixels', lines: [['size', 'size']] },
@@ -56,6 +76,9 @@ const charts: readonly Chart[] = [
 /** Columns that say nothing when they stay the same. */
 const onlyIfChanging = new Set(['decay', 'size', 'strength']);
 
+/** Where the best epoch is marked. */
+const markedCharts = new Set(['loss', 'accuracy', 'pixels', 'precision']);
+
 /** One plot for each chart whose columns have numbers. */
 export function historyPlots(history: readonly EpochRow[], bestEpoch?: number): readonly NamedPlot[] {
   return charts.flatMap(({ name, title, lines, ...style }) => {
@@ -68,7 +91,7 @@ export function historyPlots(history: readonly EpochRow[], bestEpoch?: number): 
       return points.length === 0 || still ? [] : [{ name: label, points }];
     });
     if (series.length === 0) return [];
-    const marked = bestEpoch !== undefined && (name === 'loss' || name === 'accuracy');
+    const marked = bestEpoch !== undefined && markedCharts.has(name);
     const marks = marked ? { marks: [{ x: bestEpoch, label: 'best' }] } : {};
     return [{ name, svg: linePlot({ title, xLabel: 'epoch', series, ...style, ...marks }) }];
   });
@@ -103,5 +126,34 @@ export function evaluationPlots({ metrics, classNames }: Evaluation): readonly N
   return [
     { name: 'classes', svg: barPlot({ title, bars, ...reference }) },
     { name: 'confusion', svg: confusionPlot(confusion) },
+  ];
+}
+
+/** IoU of every class, worst first, and what pixels were taken for, in per cent of their class. */
+export function pixelPlots({ scores, confusion, classNames }: PixelEvaluation): readonly NamedPlot[] {
+  const named = classNames.map((name, label) => ({ name, label, value: scores.iou[label] ?? null }));
+  const bars = named
+    .filter(({ value }) => value !== null)
+    .sort((a, b) => (a.value ?? 0) - (b.value ?? 0))
+    .slice(0, mostBars);
+  if (bars.length === 0) return [];
+  const mean = scores.meanIou;
+  const reference = { value: mean, label: `mean ${(100 * mean).toFixed(1)}%` };
+  const { classes, counts } = confusion;
+  const matrix = named.map(({ label }) => {
+    const row = counts.subarray(label * classes, (label + 1) * classes);
+    const total = row.reduce((sum, count) => sum + count, 0);
+    return Array.from(row, (count) => Math.round((100 * count) / Math.max(1, total)));
+  });
+  return [
+    { name: 'iou', svg: barPlot({ title: 'Intersection over union by class', bars, reference }) },
+    {
+      name: 'pixel-confusion',
+      svg: confusionPlot({
+        title: 'What pixels were taken for, per cent of their class',
+        matrix,
+        classNames,
+      }),
+    },
   ];
 }

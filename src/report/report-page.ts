@@ -1,19 +1,20 @@
 import { documentOf, element, join, type Markup, styleSheet, text } from './markup.ts';
 import { pageStyle } from './page-style.ts';
 import type { NamedPlot } from './plots.ts';
-import type { Evaluation, Fact, RunReport } from './run-report.ts';
+import type { Evaluation, Fact, PixelEvaluation, RunReport } from './run-report.ts';
 import { type PreparedSheet, sheetHtml } from './sheet.ts';
-import { classTable, factsTable, formTable, pairTable } from './tables.ts';
+import { classTable, factsTable, formTable, pairTable, pixelTable } from './tables.ts';
 
 /** The drawn parts of a report. */
 export interface ReportParts {
   readonly history: readonly NamedPlot[];
   readonly evaluation: readonly NamedPlot[];
+  readonly pixels: readonly NamedPlot[];
   readonly sheets: readonly PreparedSheet[];
 }
 
 /** One file that needs no other: everything is inside, no script, nothing is fetched. @returns HTML */
-export function reportPage(report: RunReport, { history, evaluation, sheets }: ReportParts): string {
+export function reportPage(report: RunReport, { history, evaluation, pixels, sheets }: ReportParts): string {
   const { title, status, headline = [], model, speed = [], config } = report;
   const head = join([
     element('title', {}, text(title)),
@@ -37,6 +38,7 @@ export function reportPage(report: RunReport, { history, evaluation, sheets }: R
         ]
       : []),
     ...(report.evaluation ? [evaluationSection(report.evaluation, evaluation)] : []),
+    ...(report.pixels ? [pixelSection(report.pixels, pixels)] : []),
     ...sheets.filter(({ pictures }) => pictures.length > 0).map(sheetHtml),
     ...(model ? [section('Model', row([factsTable(model.facts), formTable(model.forms)]))] : []),
     ...(speed.length > 0 ? [section('Speed', row([factsTable(speed)]))] : []),
@@ -75,6 +77,16 @@ function evaluationSection(evaluation: Evaluation, plots: readonly NamedPlot[]):
     element('p', { class: 'note' }, text(summary)),
     row(plots.map(({ svg }) => svg)),
     row([classTable(evaluation), pairTable(evaluation)]),
+  );
+}
+
+function pixelSection(evaluation: PixelEvaluation, plots: readonly NamedPlot[]): Markup {
+  const { note } = evaluation;
+  return section(
+    'Evaluation',
+    ...(note ? [element('p', { class: 'note' }, text(note))] : []),
+    row(plots.map(({ svg }) => svg)),
+    row([pixelTable(evaluation)]),
   );
 }
 

@@ -1,8 +1,12 @@
+import type { Rgb } from '../image/class-colours.ts';
 import type { Image } from '../image/image.ts';
 import type { ClassificationMetrics } from '../metrics/classification.ts';
+import type { PixelConfusion, SegmentationScores } from '../metrics/segmentation/confusion.ts';
 
 /** One epoch in numbers; what a run does not measure is left out or null. Named as the columns of `metrics.csv`. */
 export interface EpochRow {
+  /** Further columns of a task. */
+  readonly [column: string]: number | null | undefined;
   /** From 1. */
   readonly epoch: number;
   readonly trainLoss?: number | null;
@@ -36,6 +40,10 @@ export interface PictureSheet {
   readonly title: string;
   readonly note?: string;
   readonly pictures: readonly CaptionedPicture[];
+  /** Longer side at which pictures are shown, in pixels; default 128. */
+  readonly side?: number;
+  /** What colours in the pictures mean. */
+  readonly legend?: readonly { readonly name: string; readonly colour: Rgb }[];
 }
 
 /** A picture that was taken for something else. */
@@ -68,6 +76,14 @@ export interface Evaluation {
   readonly note?: string;
 }
 
+/** Of class maps, pixel by pixel. */
+export interface PixelEvaluation {
+  readonly scores: SegmentationScores;
+  readonly confusion: PixelConfusion;
+  readonly classNames: readonly string[];
+  readonly note?: string;
+}
+
 /** All that a report tells, as plain data; sections without data are left out. */
 export interface RunReport {
   readonly title: string;
@@ -79,6 +95,7 @@ export interface RunReport {
   /** From 1. */
   readonly bestEpoch?: number;
   readonly evaluation?: Evaluation;
+  readonly pixels?: PixelEvaluation;
   readonly mistakes?: readonly Mistake[];
   readonly sheets?: readonly PictureSheet[];
   readonly model?: { readonly facts: readonly Fact[]; readonly forms: readonly FormCosts[] };

@@ -1,5 +1,6 @@
+import type { Rgb } from '../image/class-colours.ts';
 import { element, type Markup, text } from './markup.ts';
-import { drawing, shortened, words } from './plot-frame.ts';
+import { drawing, shortened, words, wordsWidth } from './plot-frame.ts';
 import type { CaptionedPicture, Mistake, PictureSheet } from './run-report.ts';
 import { type Thumbnail, thumbnail } from './thumbnail.ts';
 
@@ -7,21 +8,26 @@ import { type Thumbnail, thumbnail } from './thumbnail.ts';
 export interface PreparedSheet {
   readonly title: string;
   readonly note?: string;
+  readonly side?: number;
+  readonly legend?: NonNullable<PictureSheet['legend']>;
   readonly pictures: readonly { readonly thumbnail: Thumbnail; readonly caption: readonly string[] }[];
 }
 
 export async function prepareSheet(sheet: PictureSheet): Promise<PreparedSheet> {
   const prepare = async ({ image, caption }: CaptionedPicture) => ({
-    thumbnail: await thumbnail(image),
+    thumbnail: await thumbnail(image, sheet.side),
     caption,
   });
   return { ...sheet, pictures: await Promise.all(sheet.pictures.map(prepare)) };
 }
 
-/** Side of the square that a picture fills in a sheet; small ones are enlarged to it. */
-const cell = 128;
+/** Longer side of a picture in a sheet, unless the sheet says another; small ones are enlarged to it. */
+const usualSide = 128;
 
-function shownSize({ width, height }: Thumbnail): { readonly width: number; readonly height: number } {
+function shownSize(
+  { width, height }: Thumbnail,
+  cell: number,
+): { readonly width: number; readonly height: number } {
   const ratio = cell / Math.max(width, height);
   return { width: Math.round(width * ratio), height: Math.round(height * ratio) };
 }
@@ -46,12 +52,12 @@ export function mistakeSheet(mistakes: readonly Mistake[], classNames: readonly 
 }
 
 /** Figures side by side, as many in a row as fit. @returns HTML */
-export function sheetHtml({ title, note, pictures }: PreparedSheet): Markup {
+export function sheetHtml({ title, note, pictures, legend, side = usualSide }: PreparedSheet): Markup {
   const figures = pictures.map(({ thumbnail: small, caption }) =>
     element(
       'figure',
       {},
-      element('img', { src: small.address, ...shownSize(small), alt: caption.join(', ') }),
+      element('img', { src: small.address, ...shownSize(small, side), alt: caption.join(', ') }),
       element(
         'figcaption',
         {},
@@ -64,32 +70,62 @@ export function sheetHtml({ title, note, pictures }: PreparedSheet): Markup {
     {},
     element('h2', {}, text(title)),
     ...(note ? [element('p', { class: 'note' }, text(note))] : []),
-    element('div', { class: 'sheet' }, figures),
+    ...(legend ? [legendHtml(legend)] : []),
+    element(
+      'div',
+      {
+        class: 'sheet',
+        ...(side === usualSide
+          ? {}
+          : { style: `grid-template-columns: repeat(auto-fill, minmax(min(${side}px, 100%), 1fr))` }),
+      },
+      figures,
+    ),
   );
 }
 
-const [gap, lineHeight, columns] = [12, 15, 8];
+const css = (colour: Rgb): string => `rgb(${colour.join(', ')})`;
+
+function legendHtml(legend: NonNullable<PictureSheet['legend']>): Markup {
+  return element(
+    'p',
+    { class: 'legend' },
+    legend.map(({ name, colour }) =>
+      element('span', {}, element('i', { style: `background: ${css(colour)}` }), text(name)),
+    ),
+  );
+}
+
+const [gap, lineHeight, rowWidth] = [12, 15, 8 * usualSide];
 
 /** The same as one drawing, for a file of its own. @returns SVG */
-export function sheetSvg({ title, pictures }: PreparedSheet): Markup {
+export function sheetSvg({ title, pictures, legend = [], side = usualSide }: PreparedSheet): Markup {
   const lines = Math.max(0, ...pictures.map(({ caption }) => caption.length));
-  const rowHeight = cell + lines * lineHeight + gap + (lines > 0 ? 6 : 0);
-  const inRow = Math.max(1, Math.min(columns, pictures.length));
+  const sizes = pictures.map(({ thumbnail: small }) => shownSize(small, side));
+  const tallest = Math.max(0, ...sizes.map(({ height }) => height));
+  const cellHeight = side === usualSide ? side : tallest;
+  const rowHeight = cellHeight + lines * lineHeight + gap + (lines > 0 ? 6 : 0);
+  const inRow = Math.max(1, Math.min(Math.floor(rowWidth / side), pictures.length));
   const rows = Math.ceil(pictures.length / inRow);
+  const width = gap + inRow * (side + gap);
+  const entries = laidLegend(legend, width);
+  const top = 40 + entries.height;
   return drawing(
-    gap + inRow * (cell + gap),
-    44 + rows * rowHeight,
+    width,
+    top + 4 + rows * rowHeight,
     title,
     words(gap, 20, title, { weight: 'bold', size: 14 }),
+    entries.drawn,
     pictures.flatMap(({ thumbnail: small, caption }, i) => {
-      const { width, height } = shownSize(small);
-      const x = gap + (i % inRow) * (cell + gap);
-      const y = 40 + Math.floor(i / inRow) * rowHeight;
-      const left = x + (cell - width) / 2;
+      const shown = shownSize(small, side);
+      const x = gap + (i % inRow) * (side + gap);
+      const y = top + Math.floor(i / inRow) * rowHeight;
+      const left = x + (side - shown.width) / 2;
+      const at = { x: left, y: y + (cellHeight - shown.height) / 2 };
       return [
-        element('image', { href: small.address, x: left, y: y + (cell - height) / 2, width, height }),
+        element('image', { href: small.address, ...at, ...shown }),
         ...caption.map((line, row) =>
-          words(x + cell / 2, y + cell + 12 + row * lineHeight, shortened(line, 20), {
+          words(x + side / 2, y + cellHeight + 12 + row * lineHeight, shortened(line, side / 6.4), {
             anchor: 'middle',
             size: 11,
             quiet: row > 0,
@@ -98,4 +134,20 @@ export function sheetSvg({ title, pictures }: PreparedSheet): Markup {
       ];
     }),
   );
+}
+
+/** Colours and their names, as many in a row as fit, below the title. */
+function laidLegend(legend: NonNullable<PictureSheet['legend']>, width: number) {
+  let [x, y] = [gap, 42];
+  const drawn = legend.flatMap(({ name, colour }) => {
+    const length = 18 + wordsWidth(name, 11) + 14;
+    if (x > gap && x + length > width) [x, y] = [gap, y + 16];
+    const at = x;
+    x += length;
+    return [
+      element('rect', { x: at, y: y - 6, width: 12, height: 12, fill: css(colour) }),
+      words(at + 18, y, name, { size: 11 }),
+    ];
+  });
+  return { drawn, height: legend.length === 0 ? 0 : y - 42 + 18 };
 }

@@ -2,7 +2,7 @@ import type { ClassMetrics } from '../metrics/confusion.ts';
 import { confusedPairs } from '../metrics/confusion.ts';
 import { element, type Markup, text } from './markup.ts';
 import { isSeen } from './plots.ts';
-import type { Evaluation, Fact, FormCosts } from './run-report.ts';
+import type { Evaluation, Fact, FormCosts, PixelEvaluation } from './run-report.ts';
 
 /** A table whose first column is words and whose others are numbers. @returns HTML */
 export function tableHtml(headings: readonly string[], rows: readonly (readonly string[])[]): Markup {
@@ -45,6 +45,27 @@ export function classTable({ metrics, classNames }: Evaluation): Markup {
         formatShare(f1),
         String(support),
         String(predicted),
+      ]),
+  );
+}
+
+export function pixelTable({ scores, confusion, classNames }: PixelEvaluation): Markup {
+  const { classes, counts } = confusion;
+  const truth = classNames.map((_, label) =>
+    counts.subarray(label * classes, (label + 1) * classes).reduce((sum, count) => sum + count, 0),
+  );
+  const total = truth.reduce((sum, count) => sum + count, 0);
+  const rows = classNames.map((name, label) => ({ name, label, iou: scores.iou[label] ?? null }));
+  return tableHtml(
+    ['class, worst first', 'IoU', 'Dice', 'found', 'share of pixels'],
+    rows
+      .sort((a, b) => (a.iou ?? 2) - (b.iou ?? 2))
+      .map(({ name, label, iou }) => [
+        name,
+        formatShare(iou),
+        formatShare(scores.dice[label] ?? null),
+        formatShare(scores.classAccuracy[label] ?? null),
+        formatShare((truth[label] ?? 0) / Math.max(1, total)),
       ]),
   );
 }

@@ -2,9 +2,6 @@ import { encodePng } from '../image/encode-png.ts';
 import type { Image } from '../image/image.ts';
 import { resizeImage } from '../image/resize.ts';
 
-/** Longer sides are reduced to this: a report of fifty pictures should stay within a megabyte or two. */
-const mostPixels = 128;
-
 export interface Thumbnail {
   readonly width: number;
   readonly height: number;
@@ -12,8 +9,11 @@ export interface Thumbnail {
   readonly address: string;
 }
 
-/** A picture small enough for a page, as an address that holds it. */
-export async function thumbnail(image: Image): Promise<Thumbnail> {
+/**
+ * A picture small enough for a page, as an address that holds it.
+ * @param mostPixels longer sides are reduced to this: a report of fifty pictures should stay within a megabyte or two
+ */
+export async function thumbnail(image: Image, mostPixels = 128): Promise<Thumbnail> {
   const ratio = Math.min(1, mostPixels / Math.max(image.width, image.height));
   const scaled = (side: number): number => Math.max(1, Math.round(side * ratio));
   const small =

@@ -1,4 +1,4 @@
-import { evaluationPlots, historyPlots, type NamedPlot } from './plots.ts';
+import { evaluationPlots, historyPlots, type NamedPlot, pixelPlots } from './plots.ts';
 import { reportPage } from './report-page.ts';
 import type { RunReport } from './run-report.ts';
 import { mistakeSheet, type PreparedSheet, prepareSheet, sheetSvg } from './sheet.ts';
@@ -10,7 +10,7 @@ export interface ReportStore {
 
 /** All files of a report by name: `report.html`, and every plot and sheet of pictures as SVG in `plots/`. */
 export async function reportFiles(report: RunReport): Promise<ReadonlyMap<string, string>> {
-  const { history = [], bestEpoch, evaluation, mistakes = [], sheets = [] } = report;
+  const { history = [], bestEpoch, evaluation, pixels, mistakes = [], sheets = [] } = report;
   const withMistakes = [
     ...sheets,
     ...(mistakes.length > 0 ? [mistakeSheet(mistakes, evaluation?.classNames ?? [])] : []),
@@ -18,11 +18,13 @@ export async function reportFiles(report: RunReport): Promise<ReadonlyMap<string
   const parts = {
     history: historyPlots(history, bestEpoch),
     evaluation: evaluation ? evaluationPlots(evaluation) : [],
+    pixels: pixels ? pixelPlots(pixels) : [],
     sheets: await Promise.all(withMistakes.map(prepareSheet)),
   };
   const plots: readonly NamedPlot[] = [
     ...parts.history,
     ...parts.evaluation,
+    ...parts.pixels,
     ...parts.sheets.map(namedSheet),
   ];
   return new Map([

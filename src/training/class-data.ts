@@ -1,10 +1,11 @@
 import type { BrokenPicture } from '../data/check-dataset.ts';
-import type { ClassDataset, ClassSplits } from '../data/dataset.ts';
+import type { ClassSplits } from '../data/dataset.ts';
 import type { Batch, BatchPictures, BatchPool } from '../data/loader/batch.ts';
-import { createLoader, type Loader, type LoaderOptions, type LoaderStats } from '../data/loader/loader.ts';
+import { createLoader, type LoaderStats } from '../data/loader/loader.ts';
 import type { Normalization } from '../image/apply-transform.ts';
 import type { EvalTransform } from '../image/eval-transform.ts';
 import type { Interpolation } from '../image/resize.ts';
+import { keptLoader } from './kept-loader.ts';
 import type { Recipe } from './recipe.ts';
 import type { TrainingBatch, TrainingData } from './training-data.ts';
 
@@ -40,13 +41,14 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
     ...(options.signal ? { signal: options.signal } : {}),
     ...(options.onBroken ? { onBroken: options.onBroken } : {}),
   };
-  const train = lastLoader(data.train, pool, {
+  const trainOptions = {
     ...common,
     ...(options.shrink === undefined ? {} : { shrink: options.shrink }),
     seed: options.seed ?? 0,
     cacheBytes: cacheFor(trainCount),
-  });
-  const val = data.val && lastLoader(data.val, pool, { ...common, cacheBytes: cacheFor(validationCount) });
+  };
+  const train = keptLoader();
+  const val = keptLoader();
 
   async function* trainBatches({
     epoch,
@@ -66,7 +68,9 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
       size,
       strength,
     };
-    const loader = train.get(batch, pictures, `${batch}`);
+    const loader = train.get(`${batch}`, () =>
+      createLoader(data.train, pool, { ...trainOptions, batchSize: batch, pictures }),
+    );
     for await (const made of loader.epoch(epoch, { from, size, strength })) yield tensors(made);
   }
 
@@ -75,7 +79,8 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
     size,
     resize,
   }: Parameters<TrainingData['validationBatches']>[0]): AsyncGenerator<Batch> {
-    if (!val) return;
+    const dataset = data.val;
+    if (!dataset) return;
     const { scale, mean, std } = normalization;
     const crop = { width: size, height: size };
     const transform: EvalTransform = {
@@ -86,31 +91,19 @@ export function classData(data: ClassSplits, pool: BatchPool, options: ClassData
       mean,
       std,
     };
-    const loader = val.get(batch, { kind: 'eval', transform }, `${batch} ${size} ${resize}`);
-    yield* loader.epoch(0);
+    const cached = cacheFor(validationCount);
+    const make = () =>
+      createLoader(dataset, pool, {
+        ...common,
+        ...{ batchSize: batch, pictures: { kind: 'eval', transform }, cacheBytes: cached },
+      });
+    yield* val.get(`${batch} ${size} ${resize}`, make).epoch(0);
   }
 
-  const stats = (): ReturnType<ClassData['stats']> => ({ train: train.stats(), val: val?.stats() });
+  const stats = (): ReturnType<ClassData['stats']> => ({ train: train.stats(), val: val.stats() });
   const { length: classes } = data.classes;
   const labelOf = (index: number): number => data.val?.samples[index]?.target ?? -1;
   return { classes, trainCount, validationCount, trainBatches, validationBatches, labelOf, stats };
-}
-
-/** Keeps the loader, and with it the cache, for as long as the requests stay of one kind. */
-function lastLoader(
-  dataset: ClassDataset,
-  pool: BatchPool,
-  options: Omit<LoaderOptions, 'batchSize' | 'pictures'>,
-) {
-  let last: { readonly key: string; readonly loader: Loader } | undefined;
-  return {
-    get: (batchSize: number, pictures: BatchPictures, key: string): Loader => {
-      if (last?.key !== key)
-        last = { key, loader: createLoader(dataset, pool, { ...options, batchSize, pictures }) };
-      return last.loader;
-    },
-    stats: (): LoaderStats | undefined => last?.loader.stats(),
-  };
 }
 
 function tensors({ images, targets, indices, height, width, release }: Batch): TrainingBatch {

@@ -1,4 +1,3 @@
-import type { ClassSplits } from '../data/dataset.ts';
 import { UsageError } from '../errors.ts';
 import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
 import {
@@ -11,7 +10,14 @@ import { initialWeights } from '../model/initialize.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
 import type { CheckpointNet } from '../task/read-net.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
-import { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './recipe.ts';
+import {
+  type CommonRecipe,
+  checkRecipe,
+  type Recipe,
+  withEpochs,
+  withOverrides,
+  withSize,
+} from './recipe.ts';
 import { namedRecipe } from './recipes.ts';
 import type { ClassifyConfig, RunConfig } from './run-config.ts';
 
@@ -53,9 +59,15 @@ export interface PreparedRun {
   readonly newHead: boolean;
 }
 
+interface CountedSplits {
+  readonly name: string;
+  readonly train: { readonly samples: readonly unknown[] };
+  readonly val: { readonly samples: readonly unknown[] } | undefined;
+}
+
 /** What a run remembers of its data. @param from where it was opened, if that is not its name */
 export function dataFacts(
-  { name, train, val }: Pick<ClassSplits, 'name' | 'train' | 'val'>,
+  { name, train, val }: CountedSplits,
   from: { readonly name?: string; readonly holdOut?: number | null } = {},
 ): RunConfig['data'] {
   return {
@@ -123,7 +135,7 @@ function chooseRecipe(plan: RunPlan, variant: string): Recipe {
   const count = plan.data.train;
   const fallback = plan.from ? 'fine-tune' : count < bigSet ? 'small' : 'mmpretrain';
   const named = namedRecipe(plan.recipe ?? fallback, variant);
-  let recipe = plan.recipe === undefined ? fitted(named, count) : named;
+  let recipe = plan.recipe === undefined ? fittedTo(named, count) : named;
   if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);
   const size = plan.size ?? sizeFor(recipe, plan.shortSide);
   if (size !== recipe.evaluation.size) recipe = withSize(recipe, size);
@@ -143,10 +155,12 @@ const budgets: Readonly<
 > = {
   small: { pictures: 120_000, least: 30, most: 200 },
   'fine-tune': { pictures: 40_000, least: 10, most: 60 },
+  'small-segment': { pictures: 12_000, least: 20, most: 100 },
+  'small-detect': { pictures: 12_000, least: 20, most: 100 },
 };
 
 /** Few pictures are seen more often, and in smaller batches: an epoch needs some steps. */
-function fitted(recipe: Recipe, count: number): Recipe {
+export function fittedTo<R extends CommonRecipe>(recipe: R, count: number): R {
   const budget = budgets[recipe.name];
   if (budget === undefined) return recipe;
   const epochs = Math.round(Math.min(budget.most, Math.max(budget.least, budget.pictures / count)));

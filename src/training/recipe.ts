@@ -95,11 +95,13 @@ const detectSchema = v.strictObject({
   /** @see DetectAugmentation */
   augment: v.strictObject({
     color,
+    mosaic: v.nullable(v.strictObject({ chance: share, scale: range })),
     expand: v.nullable(v.strictObject({ chance: share, factor: range })),
     crop: v.nullable(v.strictObject({ leastIou: v.array(share), scale: range, ratio: range, tries: count })),
     scale: v.nullable(range),
     flip: share,
     keepAspect: v.boolean(),
+    leastVisible: share,
   }),
 });
 

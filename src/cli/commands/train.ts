@@ -1,30 +1,28 @@
-import { freemem } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { variantNames } from '../../model/config.ts';
-import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
+import { deepLabStyles } from '../../model/deeplabv3.ts';
 import { createNodePool } from '../../platform/node/loader-workers.ts';
 import { writeReport } from '../../report/write-report.ts';
-import { loadNet } from '../../task/load-net.ts';
-import { classData } from '../../training/class-data.ts';
-import { classifyTask } from '../../training/classify-task.ts';
+import { taskTitles } from '../../task/task-head.ts';
+import { segmentRecipes } from '../../training/joint-recipes.ts';
 import { type LearnOptions, learn, type TrainResult } from '../../training/learn.ts';
 import type { LearningTask } from '../../training/learning-task.ts';
 import { recipeNames } from '../../training/recipes.ts';
-import type { ClassifyConfig } from '../../training/run-config.ts';
 import { runFiles } from '../../training/run-files.ts';
 import { runReport } from '../../training/run-report.ts';
 import { scoreTitles, taskScores } from '../../training/scores.ts';
-import type { Teacher } from '../../training/teacher.ts';
 import { positiveInteger, wholeNumber } from '../arguments.ts';
 import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable } from '../text/layout.ts';
 import { grouped, percent } from '../text/numbers.ts';
 import { listenForInterrupt } from '../train/interrupt.ts';
+import { learningTask } from '../train/learning-task.ts';
+import type { NewRunFlags } from '../train/new-run-flags.ts';
 import { trainingProgress } from '../train/progress.ts';
-import { beginRun, type NewRunFlags, resumeRun, type StartedRun } from '../train/start-run.ts';
-import { addHubOptions, fetchWeights, hubOptions } from '../weights.ts';
+import { beginRun, resumeRun, type StartedRun } from '../train/start-run.ts';
+import { addHubOptions } from '../weights.ts';
 
 interface TrainFlags extends NewRunFlags, Omit<EngineFlags, 'precision'> {
   readonly resume?: string;
@@ -38,17 +36,25 @@ const example = `
 Examples:
   mobileone train photos/                     a folder with one folder of pictures for each class
   mobileone train photos/ --from s0           from ImageNet weights, in fewer epochs
+  mobileone train streets/ --task segment     pictures with masks of classes: what lies where
   mobileone train --resume runs/photos-1      go on where a run was stopped
   mobileone train photos/ --set rate.base=0.2 --set augment.mixup=0.2`;
 
 export function addTrain(program: Command, terminal: Terminal): void {
   const command = program
     .command('train')
-    .summary('learn to tell pictures apart')
+    .summary('learn to tell pictures apart, or what lies where in them')
     .description(
-      'Trains a net on a folder of class folders (or a list) and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
+      'Trains a net on a folder of class folders (or a list), or on pictures with masks of classes, and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
     )
-    .argument('[data]', 'folder of class folders, or a list of path,label')
+    .argument('[data]', 'folder of class folders, a list of path,label, or pictures with masks')
+    .addOption(
+      new Option('--task <task>', 'what to learn; default what the data is annotated for').choices([
+        'classify',
+        'detect',
+        'segment',
+      ]),
+    )
     .option('--out <folder>', "the run's folder; default runs/<data>-<n>")
     .option('--resume <folder>', 'go on with a run from its last checkpoint')
     .addOption(new Option('-m, --model <variant>', 'net to train; default s0').choices(variantNames))
@@ -60,7 +66,10 @@ export function addTrain(program: Command, terminal: Terminal): void {
     )
     .option('--freeze <level>', 'what does not learn: none, stem, stage1 …, backbone')
     .option('--teacher <model>', "learn a net's answers too, as recipe distill says")
-    .option('--recipe <name>', `${recipeNames.join(', ')}; default by the data`)
+    .option(
+      '--recipe <name>',
+      `${[...recipeNames, ...Object.keys(segmentRecipes)].join(', ')}; default by the data`,
+    )
     .option('--epochs <n>', 'how often every picture is seen; schedules move in proportion', positiveInteger)
     .option('--batch <n>', 'pictures a step; the learning rate moves in proportion', positiveInteger)
     .option('--size <n>', 'side of the pictures', positiveInteger)
@@ -72,6 +81,18 @@ export function addTrain(program: Command, terminal: Terminal): void {
       share,
     )
     .option('--workers <n>', 'threads that load pictures', wholeNumber)
+    .addOption(
+      new Option('--style <name>', 'whose DeepLabV3 to segment with; default torchvision').choices(
+        Object.keys(deepLabStyles),
+      ),
+    )
+    .option('--head-channels <n>', 'of the segmentation head; default 128', positiveInteger)
+    .addOption(
+      new Option('--output-stride <n>', 'pixels a feature of segmentation; default 16')
+        .choices(['8', '16'])
+        .argParser((text) => (text === '8' ? 8 : 16)),
+    )
+    .option('--strict', 'stop at faults in annotations instead of leaving them out')
     .option('--no-check', 'start without looking at every picture first')
     .option('--no-report', 'no report.html and plots at the end')
     .option('--json', 'one JSON object a line: each epoch, then the result');
@@ -113,22 +134,8 @@ async function runTraining(
   );
   try {
     terminal.note(...facts(startFacts(run), terminal.progressWidth));
-    const { config, store, weights, from, splits } = run;
-    const training = classData(splits, pool, {
-      augment: config.recipe.augment,
-      normalization: config.transform,
-      interpolation: config.transform.interpolation,
-      seed: config.recipe.seed,
-      cacheBytes: Math.min(mostCacheBytes, Math.floor(freemem() / 4)),
-      shrink: shrinkSide(config),
-      onBroken: ({ path, reason }) => {
-        if (!run.checked) terminal.note(printable(`cannot be read, passed over: ${path} (${reason})`));
-      },
-    });
-    const teacher =
-      flags.teacher === undefined ? {} : { teacher: await findTeacher(flags.teacher, flags, terminal) };
-    const pictures = splits.val && { dataset: splits.val, decoder: await createNodeDecoder() };
-    const task = classifyTask(config, { data: training, ...teacher, pictures });
+    const { store, weights, from } = run;
+    const task = await learningTask(run, pool, flags, terminal);
     const result = await trainShown(
       task,
       {
@@ -154,7 +161,7 @@ async function startRun(
   flags: TrainFlags,
   terminal: Terminal,
 ): Promise<StartedRun> {
-  if (flags.resume !== undefined) return resumeRun(flags.resume, data, flags);
+  if (flags.resume !== undefined) return resumeRun(flags.resume, data, flags, terminal);
   if (data === undefined)
     throw new UsageError('train: expected a folder of class folders, or --resume with the folder of a run.');
   const distill = flags.set.some((one) => one.startsWith('distill'));
@@ -162,20 +169,7 @@ async function startRun(
   return beginRun(data, { ...flags, set }, terminal);
 }
 
-const mostCacheBytes = 2 ** 31;
-
-/** A crop may be half of a picture's side; pictures larger than twice what is needed are shrunk as they are read. */
-function shrinkSide({ recipe }: ClassifyConfig): number {
-  return 2 * Math.max(recipe.evaluation.resize, ...recipe.phases.map(({ size }) => size));
-}
-
 const defaultDistill = 'distill={"share":0.5,"temperature":2}';
-
-async function findTeacher(name: string, flags: TrainFlags, terminal: Terminal): Promise<Teacher> {
-  const hub = hubOptions(flags);
-  const { location } = await fetchWeights(name, hub, terminal);
-  return (await loadNet(location, hub)).net;
-}
 
 function trainShown(
   task: LearningTask,
@@ -196,13 +190,14 @@ function trainShown(
 }
 
 function startFacts({ config, store, origin }: StartedRun): readonly Fact[] {
-  const { model, recipe, labels, data } = config;
+  const { model, recipe, labels, data, task = 'classify' } = config;
   const phases = recipe.phases
     .filter(({ size }, i, all) => size !== all[i - 1]?.size)
     .map(({ epoch, size }) => `${size} px from epoch ${epoch + 1}`)
     .join(', ');
   return [
     ['run', printable(store.name)],
+    ['task', taskTitles[task]],
     ['net', `${model.name}, k = ${model.branches}, ${labels.length} classes; ${origin}`],
     ['data', `${grouped(data.train)} training and ${grouped(data.validation)} validation pictures`],
     ['recipe', `${recipe.name}: ${recipe.epochs} epochs of batches of ${recipe.batch}; ${phases}`],

@@ -1,72 +1,49 @@
+import { statSync } from 'node:fs';
+import type { AnnotatedSplits } from '../../data/annotations/annotated.ts';
+import { annotatedTasks } from '../../data/annotations/recognize-task.ts';
 import { checkDataset, type DataReport } from '../../data/check-dataset.ts';
 import { describeDataReport, requireTrainable } from '../../data/data-report.ts';
 import type { ClassSplits } from '../../data/dataset.ts';
 import { UsageError } from '../../errors.ts';
-import { baseWidths, mobileOneConfig, type VariantName } from '../../model/config.ts';
-import { openDataPath } from '../../platform/node/folder-files.ts';
+import { folderFiles, openDataPath } from '../../platform/node/folder-files.ts';
 import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { openRunFolder } from '../../platform/node/run-folder.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
+import type { Task } from '../../task/task-head.ts';
+import type { LearnOptions } from '../../training/learn.ts';
 import { dataFacts, prepareRun, type RunPlan } from '../../training/prepare-run.ts';
-import { type ClassifyConfig, requireClassify } from '../../training/run-config.ts';
+import type { RunConfig } from '../../training/run-config.ts';
 import type { RunStore } from '../../training/run-store.ts';
-import { readRun, type TrainOptions } from '../../training/train.ts';
+import { readRun } from '../../training/train.ts';
 import type { Terminal } from '../terminal.ts';
 import { printable } from '../text/layout.ts';
-import { fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
+import { fetchWeights, hubOptions } from '../weights.ts';
+import { openAnnotatedRun, prepareAnnotatedRun } from './annotated-run.ts';
+import { decides, type NewRunFlags, recipeChoices } from './new-run-flags.ts';
 import { newRunPlace } from './run-place.ts';
 
-/** What decides a new run; a run that goes on takes it from its own configuration. */
-export interface NewRunFlags extends HubFlags {
-  readonly out?: string;
-  readonly model?: VariantName;
-  readonly branches?: number;
-  readonly width?: number;
-  readonly from?: string;
-  readonly freeze?: string;
-  readonly recipe?: string;
-  readonly epochs?: number;
-  readonly batch?: number;
-  readonly size?: number;
-  readonly seed?: number;
-  readonly set: readonly string[];
-  readonly precision?: string;
-  readonly holdOut?: number;
-  readonly check: boolean;
-}
-
 /** A run ready to train: new or going on. */
-export interface StartedRun extends Pick<TrainOptions, 'weights' | 'from'> {
-  readonly config: ClassifyConfig;
+export interface StartedRun extends Pick<LearnOptions, 'weights' | 'from'> {
+  readonly config: RunConfig;
   readonly store: RunStore;
-  readonly splits: ClassSplits;
+  readonly data: RunData;
   /** Whether every picture was looked at, and broken ones told. */
   readonly checked: boolean;
   /** Words about where the weights come from. */
   readonly origin: string;
 }
 
-const decides = [
-  'out',
-  'model',
-  'branches',
-  'width',
-  'from',
-  'freeze',
-  'recipe',
-  'epochs',
-  'batch',
-  'size',
-  'seed',
-  'precision',
-  'holdOut',
-] as const;
+/** Pictures to tell apart, or with objects or masks. */
+export type RunData =
+  | { readonly kind: 'classes'; readonly splits: ClassSplits }
+  | { readonly kind: 'annotated'; readonly splits: AnnotatedSplits };
 
 /** @throws UsageError, TrainingError, FormatError for a run that cannot go on; DataError for its data */
 export async function resumeRun(
   folder: string,
   data: string | undefined,
   flags: NewRunFlags,
+  terminal: Terminal,
 ): Promise<StartedRun> {
   const changed = [
     ...decides.filter((flag) => flags[flag] !== undefined),
@@ -80,22 +57,64 @@ export async function resumeRun(
   const from = await readRun(store);
   if (from === undefined)
     throw new UsageError(`--resume "${folder}": there is no last.safetensors; expected the folder of a run.`);
-  const { progress } = from;
-  const config = requireClassify(from.config);
-  const splits = await openDataPath(
-    data ?? config.data.name,
-    splitOptions(config.data.holdOut, config.recipe.seed),
-  );
-  return { config, store, from, splits, checked: false, origin: `going on after step ${progress.step}` };
+  const { config, progress } = from;
+  const place = data ?? config.data.name;
+  const { holdOut } = config.data;
+  const { seed } = config.recipe;
+  const { task = 'classify' } = config;
+  const opened: RunData =
+    task === 'classify'
+      ? { kind: 'classes', splits: await openDataPath(place, splitOptions(holdOut, seed)) }
+      : {
+          kind: 'annotated',
+          splits: await openAnnotatedRun(place, { task, holdOut, seed, strict: false }, terminal),
+        };
+  const origin = `going on after step ${progress.step}`;
+  return { config, store, from, data: opened, checked: task !== 'classify', origin };
 }
 
 /** Looks at the data, decides on a recipe, and makes the run's folder. */
 export async function beginRun(data: string, flags: NewRunFlags, terminal: Terminal): Promise<StartedRun> {
+  const task = flags.task ?? (await recognizedTask(data));
+  return task === 'classify'
+    ? beginClasses(data, flags, terminal)
+    : beginAnnotated(data, task, flags, terminal);
+}
+
+/** @throws UsageError where a folder serves for two tasks */
+async function recognizedTask(data: string): Promise<Task> {
+  if (!statSync(data, { throwIfNoEntry: false })?.isDirectory()) return 'classify';
+  const [task = 'classify', other] = await annotatedTasks(folderFiles(data));
+  if (other === undefined) return task;
+  throw new UsageError(
+    `data "${data}": it has boxes of objects and masks of classes; say what to learn: --task detect or --task segment.`,
+  );
+}
+
+async function beginAnnotated(
+  data: string,
+  task: 'detect' | 'segment',
+  flags: NewRunFlags,
+  terminal: Terminal,
+): Promise<StartedRun> {
+  const opening = {
+    task,
+    holdOut: flags.holdOut ?? null,
+    seed: flags.seed ?? 0,
+    strict: flags.strict === true,
+  };
+  const splits = await openAnnotatedRun(data, opening, terminal);
+  const { config, weights, origin } = await prepareAnnotatedRun(splits, data, task, flags, terminal);
+  const store = await openRunFolder(newRunPlace(data, flags.out));
+  return { config, store, weights, data: { kind: 'annotated', splits }, checked: true, origin };
+}
+
+async function beginClasses(data: string, flags: NewRunFlags, terminal: Terminal): Promise<StartedRun> {
   const splits = await openDataPath(data, splitOptions(flags.holdOut ?? null, flags.seed ?? 0));
   const report = flags.check ? await checkData(splits, terminal) : undefined;
   const source = flags.from === undefined ? undefined : await findWeights(flags.from, flags, terminal);
   const { config, weights, newHead } = prepareRun({
-    ...choices(flags),
+    ...recipeChoices(flags),
     labels: splits.classes,
     data: dataFacts(splits, { name: data, holdOut: flags.holdOut ?? null }),
     shortSide: report?.shortSide?.median,
@@ -105,7 +124,7 @@ export async function beginRun(data: string, flags: NewRunFlags, terminal: Termi
   const origin = source
     ? `${printable(source.name)}, ${config.form} form, ${newHead ? 'new' : 'same'} classifier`
     : `fresh weights, seed ${config.recipe.seed}`;
-  return { config, store, weights, splits, checked: flags.check, origin };
+  return { config, store, weights, data: { kind: 'classes', splits }, checked: flags.check, origin };
 }
 
 function splitOptions(
@@ -134,29 +153,4 @@ async function findWeights(name: string, flags: NewRunFlags, terminal: Terminal)
   const { location } = await fetchWeights(name, hub, terminal);
   const { net, transform }: LoadedNet = await loadNet(location, hub);
   return { net, transform, name };
-}
-
-function choices(flags: NewRunFlags): Omit<RunPlan, 'labels' | 'data'> {
-  const { model, branches, width, precision, set } = flags;
-  const widths = width === undefined ? undefined : scaledWidths(model ?? 's0', width);
-  const own = { ...(branches === undefined ? {} : { branches }), ...(widths ? { widths } : {}) };
-  const kept = Object.fromEntries(
-    (['recipe', 'epochs', 'batch', 'size', 'seed', 'freeze'] as const).flatMap((flag) =>
-      flags[flag] === undefined ? [] : [[flag, flags[flag]]],
-    ),
-  );
-  return {
-    ...kept,
-    ...(model === undefined ? {} : { variant: model }),
-    ...(Object.keys(own).length > 0 ? { model: own } : {}),
-    set: [...(precision === undefined ? [] : [`precision=${precision}`]), ...set],
-  };
-}
-
-/** A variant's stages, `factor` times as wide, in whole eights of channels. */
-function scaledWidths(variant: VariantName, factor: number): readonly number[] {
-  return mobileOneConfig(variant).stages.map(({ channels }, i) => {
-    const base = baseWidths[i] ?? 64;
-    return Math.max(8, Math.round((channels * factor) / 8) * 8) / base;
-  });
 }

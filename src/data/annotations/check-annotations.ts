@@ -115,7 +115,10 @@ async function checkSample(
       note('picture-size', target.where, `annotated ${sizeText(said)}, "${path}" is ${sizeText(size)}`);
     if (target.classMask !== undefined) {
       const present = await checkMask(target.classMask, size, coding, files, note);
-      return present ? { sample, found, present } : { found, present: [] };
+      // Pictures may be shrunk as they are read; masks are held against this size.
+      return present
+        ? { sample: { path, target: { ...target, size } }, found, present }
+        : { found, present: [] };
     }
     const objects = target.objects.flatMap((object) => checkObject(object, size, note));
     if (objects.length === 0) note('empty', target.where, path);

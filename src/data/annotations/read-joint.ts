@@ -39,16 +39,17 @@ export async function readJointSample(
 
 /**
  * A PNG of stored numbers → class of each pixel, or IGNORE where a number is no class.
- * @param size the mask must have @param where names it in errors
+ * @param size the mask must have, if known @param where names it in errors
  * @throws ImageError for what is no PNG; DataError for a mask of another size
  */
 export async function readClassMask(
   bytes: Uint8Array,
   coding: Uint8Array | undefined,
-  size: PictureSize,
+  size: PictureSize | undefined,
   where: string,
 ): Promise<IndexMap> {
-  const { width, height, data } = requireSize(await decodePngIndices(bytes), size, where);
+  const stored = await decodePngIndices(bytes);
+  const { width, height, data } = size ? requireSize(stored, size, where) : stored;
   return { width, height, data: data.map((value) => codedClass(coding, value)) };
 }
 

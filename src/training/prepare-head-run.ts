@@ -1,0 +1,179 @@
+import { UsageError } from '../errors.ts';
+import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
+import type { Form } from '../model/block.ts';
+import { type MobileOneConfig, mobileOneConfig } from '../model/config.ts';
+import { initialWeights } from '../model/initialize.ts';
+import { buildHeadNet } from '../task/head-net.ts';
+import {
+  type DetectHead,
+  detectHead,
+  type SegmentHead,
+  segmentHead,
+  type TaskHead,
+} from '../task/task-head.ts';
+import type { Tensor, Weights } from '../tensor/tensor.ts';
+import { detectRecipes, recipeIn, segmentRecipes } from './joint-recipes.ts';
+import { fittedTo, type RecipeChoice, type RunPlan } from './prepare-run.ts';
+import {
+  checkDetectRecipe,
+  checkSegmentRecipe,
+  type DetectRecipe,
+  type RecipeCheck,
+  type SegmentRecipe,
+  withEpochs,
+  withOverrides,
+  withWholeSize,
+} from './recipe.ts';
+import type { DetectConfig, SegmentConfig } from './run-config.ts';
+
+/** A net to start from: any classifier as a backbone, or a net with the same head. */
+export interface HeadSource {
+  /** As the user called it. */
+  readonly name: string;
+  readonly config: MobileOneConfig;
+  readonly form: Form;
+  readonly weights: Weights;
+  readonly transform?: EvalTransform | undefined;
+  readonly labels?: readonly string[] | undefined;
+  /** Absent: a classifier. */
+  readonly head?: TaskHead | undefined;
+}
+
+export interface HeadRunPlan
+  extends RecipeChoice,
+    Pick<RunPlan, 'name' | 'variant' | 'model' | 'labels' | 'data'> {
+  /** Median short side of the pictures, if known: no net is trained at more than they have. */
+  readonly shortSide?: number | undefined;
+  /** Median of width over height; nets for segmentation look at pictures of this shape. Default 1. */
+  readonly aspect?: number | undefined;
+  readonly from?: HeadSource;
+}
+
+export interface SegmentPlan extends HeadRunPlan {
+  /** Over what the source's head says, else torchvision's with half the channels, output stride 16. */
+  readonly head?: Partial<Omit<SegmentHead, 'task'>>;
+}
+
+export interface PreparedHeadRun<C> {
+  readonly config: C;
+  readonly weights: Weights;
+  /** Names of the layers that start with fresh weights. */
+  readonly fresh: readonly string[];
+}
+
+/** Everything a run needs to start that learns segmentation. @throws UsageError for what cannot be */
+export function prepareSegmentRun(plan: SegmentPlan): PreparedHeadRun<SegmentConfig> {
+  const recipe = chosen(plan, segmentRecipes, 'small-segment', checkSegmentRecipe, plan.aspect ?? 1);
+  const known = plan.from?.head?.task === 'segment' ? plan.from.head : undefined;
+  const { style = known?.style ?? 'torchvision', ...over } = plan.head ?? {};
+  const head = segmentHead(style, {
+    ...(known ? { ...known, style } : { channels: 128 }),
+    background: backgroundOf(plan.labels),
+    ...over,
+  });
+  const basics = basicsOf(plan, recipe);
+  const auxiliary = recipe.loss.auxiliary > 0;
+  return {
+    config: { ...basics, recipe, task: 'segment', head },
+    ...startOf(plan, basics, head, recipe, auxiliary),
+  };
+}
+
+/** Everything a run needs to start that learns detection. @throws UsageError for what cannot be */
+export function prepareDetectRun(
+  plan: HeadRunPlan & { readonly head?: DetectHead },
+): PreparedHeadRun<DetectConfig> {
+  const recipe = chosen(plan, detectRecipes, 'small-detect', checkDetectRecipe, 1);
+  const known = plan.from?.head?.task === 'detect' ? plan.from.head : undefined;
+  const head = plan.head ?? known ?? detectHead('torchvision', recipe.evaluation.width);
+  const basics = basicsOf(plan, recipe);
+  return {
+    config: { ...basics, recipe, task: 'detect', head },
+    ...startOf(plan, basics, head, recipe, false),
+  };
+}
+
+/** What pictures show where nothing is: drawings leave it as it is. */
+function backgroundOf(labels: readonly string[]): number | null {
+  const index = labels.findIndex((label) => /^(background|ground|_*bg_*)$/i.test(label));
+  return index < 0 ? null : index;
+}
+
+function chosen<R extends DetectRecipe | SegmentRecipe>(
+  plan: HeadRunPlan,
+  recipes: Readonly<Record<string, R>>,
+  fallback: string,
+  check: RecipeCheck<R>,
+  aspect: number,
+): R {
+  const named = recipeIn(recipes, plan.recipe ?? fallback);
+  let recipe: R = plan.recipe === undefined ? fittedTo(named, plan.data.train) : named;
+  if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);
+  const { width, height } = recipe.evaluation;
+  const usual = Math.min(width, height);
+  const fits = Math.max(32, Math.floor((plan.shortSide ?? usual) / 32) * 32);
+  recipe = withWholeSize(recipe, plan.size ?? Math.min(usual, fits), aspect);
+  const { batch, seed, freeze } = plan;
+  const changed = {
+    ...recipe,
+    ...(batch === undefined ? {} : { batch }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(freeze === undefined ? {} : { freeze }),
+  };
+  return withOverrides(check(changed), plan.set ?? [], check);
+}
+
+function basicsOf(
+  { from, variant, model, labels, data, name }: HeadRunPlan,
+  recipe: DetectRecipe | SegmentRecipe,
+) {
+  if (from && (variant !== undefined || Object.keys(model ?? {}).length > 0))
+    throw new UsageError(
+      `train: the weights "${from.name}" decide the net, its widths and branches; leave those options out.`,
+    );
+  const backbone = from?.config ?? mobileOneConfig(variant ?? 's0', model ?? {});
+  const { interpolation, scale, mean, std } = from?.transform ?? evalTransforms.apple;
+  const { width, height } = recipe.evaluation;
+  const transform: EvalTransform = {
+    resize: { kind: 'exact', width, height },
+    crop: null,
+    ...{ interpolation, scale, mean, std },
+  };
+  return {
+    version: 1 as const,
+    name: name ?? backbone.name,
+    model: { ...backbone, classes: 0 },
+    form: from?.form ?? ('train' as const),
+    labels,
+    transform,
+    data,
+    from: from?.name ?? null,
+  };
+}
+
+/** Fresh weights, with those of the source wherever it has the same layer for the same purpose. */
+function startOf(
+  { from, labels }: HeadRunPlan,
+  { model, form }: Pick<SegmentConfig, 'model' | 'form'>,
+  head: TaskHead,
+  { initial, seed, evaluation }: DetectRecipe | SegmentRecipe,
+  auxiliary: boolean,
+): Pick<PreparedHeadRun<unknown>, 'weights' | 'fresh'> {
+  const { graph } = buildHeadNet(head, model, labels.length, { form, ...evaluation, auxiliary });
+  const weights = new Map<string, Tensor>();
+  const fresh = new Set<string>();
+  const sameHead = from?.head?.task === head.task && from.head.style === head.style;
+  const sameClasses = sameHead && from?.labels?.join('\n') === labels.join('\n');
+  for (const [name, tensor] of initialWeights(graph, initial, seed)) {
+    const usable = isBackbone(name) || (sameHead && (sameClasses || !isClassifier(name)));
+    const known = usable ? from?.weights.get(name) : undefined;
+    const fits = known?.shape.join() === tensor.shape.join();
+    if (!fits) fresh.add(name.split('.')[0] ?? name);
+    weights.set(name, known && fits ? known : tensor);
+  }
+  return { weights, fresh: [...fresh] };
+}
+
+const isBackbone = (name: string): boolean => /^(stem|stages)\./.test(name);
+/** Layers whose channels are classes. */
+const isClassifier = (name: string): boolean => /classify|^ssd\.classes\.\d+\.predict/.test(name);

@@ -1,0 +1,31 @@
+import type { SegmentPictures } from '../data/loader/batch.ts';
+import type { ImageDecoder } from '../image/codec.ts';
+import type { JointData } from './joint-data.ts';
+import type { SegmentConfig } from './run-config.ts';
+import type { TrainRequest } from './training-data.ts';
+
+export interface SegmentSources {
+  readonly data: JointData;
+  /** Of validation pictures for the report. */
+  readonly decoder: ImageDecoder;
+}
+
+/** How pictures of a size and strength are made; the same object for the same, so that epochs may overlap. */
+export function segmentPictures({ recipe, transform }: SegmentConfig) {
+  const known = new Map<string, SegmentPictures>();
+  return ({ size, strength }: Pick<TrainRequest, 'size' | 'strength'>): SegmentPictures => {
+    const key = `${size} ${strength}`;
+    const found = known.get(key) ?? {
+      kind: 'segment',
+      augmentation: recipe.augment,
+      interpolation: transform.interpolation,
+      normalization: transform,
+      size,
+      strength,
+    };
+    known.set(key, found);
+    return found;
+  };
+}
+
+export type PicturesOf = ReturnType<typeof segmentPictures>;
