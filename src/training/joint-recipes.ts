@@ -8,6 +8,7 @@ const common = {
   initial: 'timm',
   epochs: 60,
   batch: 8,
+  accumulate: 1,
   phases: [{ epoch: 0, size: 256, strength: 1 }],
   optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, eps: 1e-8 },
   rate: {
