@@ -280,6 +280,7 @@ function moreVectorCases(lanes: number): Case[] {
       a.store(at(to, rest(1)), other);
       a.load(vec, broadcastAt(from, 4));
       a.prefetch(at(from, 1 << 20));
+      a.prefetch(at(from, 1 << 21), 'second');
       a.storePast(at(to, rest(2)), vec);
     },
     check: (output) =>

@@ -140,8 +140,8 @@ export interface MemoryInstructions {
   /** Two vectors one after the other, as `storeBf16` would. */
   storeBf16Pair(address: Address, low: Vec, high: Vec): void;
   broadcastBf16(target: Vec, address: Address): void;
-  /** A hint that a line will be read soon; never faults. */
-  prefetch(address: Address): void;
+  /** A hint that a line will be read soon, or that it should wait in the second cache; never faults. */
+  prefetch(address: Address, into?: 'second'): void;
 }
 
 export interface ArithmeticInstructions {

@@ -114,6 +114,7 @@ function directTile(
     lines: lines.count,
     kernelRows: end - first,
     skippedWeights: first * kernelRowWeights,
+    ahead: 0,
     repeats: [],
   });
   return { kernel, slots };
@@ -139,6 +140,7 @@ function directSpec({ task, sizes }: Context, group: PanelGroup, blocks: readonl
     lastLanes: group.lastLanes,
     blocks,
     prefetch: 0,
+    ahead: 0,
     streams: false,
     past: storesPast(
       sizes.images,

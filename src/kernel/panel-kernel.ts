@@ -17,6 +17,7 @@ import {
   type TargetName,
   type Vec,
   type VectorAssembler,
+  type VectorTarget,
 } from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
@@ -53,6 +54,8 @@ export interface PanelSpec {
   readonly blocks: readonly PanelBlock[];
   /** How far ahead weights are fetched, 0 for not at all: the next panel's where they are not in the caches. */
   readonly prefetch: number;
+  /** Weights further on that each turn of the loop fetches into the second cache, in bytes; 0 for none. */
+  readonly ahead: number;
   /** The next block's input is fetched meanwhile, as no cache holds it; only where the window is a single point. */
   readonly streams: boolean;
   /** The output is written past the caches. */
@@ -72,7 +75,8 @@ const SLOT = {
   lines: 6,
   kernelRows: 7,
   skippedWeights: 8,
-  repeats: 9,
+  ahead: 9,
+  repeats: 10,
 } as const;
 
 export interface PanelRecord {
@@ -85,13 +89,16 @@ export interface PanelRecord {
   /** Kernel rows inside the input, and bytes of weights of those before them. */
   readonly kernelRows: number;
   readonly skippedWeights: number;
+  /** Bytes from a panel to what is fetched meanwhile. */
+  readonly ahead: number;
   /** For each block with a repeat of `slot`. */
   readonly repeats: readonly number[];
 }
 
 export function panelSlots(record: PanelRecord): readonly Slot[] {
-  const { input, weights, output, residual, panels, lines, kernelRows, skippedWeights, repeats } = record;
-  return [input, weights, output, residual, panels, lines, kernelRows, skippedWeights, ...repeats];
+  const { input, weights, output, residual, panels, lines, kernelRows, skippedWeights, ahead, repeats } =
+    record;
+  return [input, weights, output, residual, panels, lines, kernelRows, skippedWeights, ahead, ...repeats];
 }
 
 export function panelKernel(spec: PanelSpec): KernelSpec {
@@ -111,7 +118,7 @@ function panelName(spec: PanelSpec): string {
     spec.outputLineStride,
   ];
   const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}${spec.streams ? '_streams' : ''}${spec.past ? '_past' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
+  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}${spec.ahead ? `_a${spec.ahead}` : ''}${spec.streams ? '_streams' : ''}${spec.past ? '_past' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
 }
 
 /** Pointers that live as long as a panel. */
@@ -120,6 +127,7 @@ interface Pointers {
   readonly weights: Int;
   readonly output: Int;
   readonly residual: Int | undefined;
+  readonly ahead: Int | undefined;
 }
 
 function emitPanels(a: VectorAssembler, spec: PanelSpec): void {
@@ -128,11 +136,16 @@ function emitPanels(a: VectorAssembler, spec: PanelSpec): void {
     weights: a.slot(SLOT.weights),
     output: a.newInt(),
     residual: spec.residual ? a.newInt() : undefined,
+    ahead: spec.ahead > 0 ? a.newInt() : undefined,
   };
   const panelOffset = a.int(0);
   const panelOutput = spec.vectors * a.lanes * 4;
   const panelWeights = panelOutput * (1 + spec.kernel[0] * spec.kernel[1] * spec.channels);
   countBySlot(a, SLOT.panels, () => {
+    if (pointers.ahead !== undefined) {
+      a.loadPointer(pointers.ahead, at(a.record, 8 * SLOT.ahead));
+      a.addInt(pointers.ahead, pointers.weights);
+    }
     a.loadPointer(pointers.input, at(a.record, 8 * SLOT.input));
     a.loadPointer(pointers.output, at(a.record, 8 * SLOT.output));
     a.addInt(pointers.output, panelOffset);
@@ -146,6 +159,7 @@ function emitPanels(a: VectorAssembler, spec: PanelSpec): void {
   });
   a.freeInt(pointers.input, pointers.weights, pointers.output, panelOffset);
   if (pointers.residual !== undefined) a.freeInt(pointers.residual);
+  if (pointers.ahead !== undefined) a.freeInt(pointers.ahead);
 }
 
 /** All blocks of a line, then on to the next line; a line with a repeat from the record must be the only one. */
@@ -222,7 +236,7 @@ function emitBlock(a: VectorAssembler, spec: PanelSpec, block: PanelBlock, point
   }
   const runs = runsOf(spec, block);
   const kernelRow = (): void => {
-    for (const run of runs) emitRun(a, spec, run, sums, from, row);
+    for (const run of runs) emitRun(a, spec, run, sums, { from, row, ahead: pointers.ahead });
     if (spec.kernel[0] === 1) return;
     a.addInt(from, spec.kernelRowStride);
     a.addInt(row, spec.kernel[1] * spec.channels * rowBytes);
@@ -252,6 +266,12 @@ interface LoopStyle {
   readonly writtenOut: number;
 }
 
+/** Turns of a loop over so many steps, each of which may fetch weights ahead; none where loops are too short for it. */
+export function panelTurns(target: VectorTarget, steps: number): number {
+  const { unroll } = loopStyles[target.name];
+  return unroll > 1 ? Math.floor(steps / unroll) : 0;
+}
+
 /** V8 allocates registers badly over long bodies: one step a turn reaches 56 GFLOP/s where four reach 39. */
 const wasmLoops: LoopStyle = { unroll: 1, writtenOut: 0 };
 const x64Loops: LoopStyle = { unroll: 4, writtenOut: 320 };
@@ -262,7 +282,13 @@ const loopStyles: Readonly<Record<TargetName, LoopStyle>> = {
   wasm: wasmLoops,
 };
 
-function emitRun(a: VectorAssembler, spec: PanelSpec, run: Run, sums: Sums, from: Int, row: Int): void {
+function emitRun(
+  a: VectorAssembler,
+  spec: PanelSpec,
+  run: Run,
+  sums: Sums,
+  { from, row, ahead }: { readonly from: Int; readonly row: Int; readonly ahead: Int | undefined },
+): void {
   const stepBytes = spec.vectors * a.lanes * 4;
   const positions = sums.slice(run.first, run.end);
   const products = positions.length * spec.vectors;
@@ -285,6 +311,9 @@ function emitRun(a: VectorAssembler, spec: PanelSpec, run: Run, sums: Sums, from
     }
     a.addInt(from, unroll * 4);
     a.addInt(row, unroll * stepBytes);
+    if (ahead === undefined) return;
+    for (let byte = 0; byte < spec.ahead; byte += CACHE_LINE) a.prefetch(at(ahead, byte), 'second');
+    a.addInt(ahead, spec.ahead);
   });
   for (let u = 0; u < run.steps - loops * unroll; u++) step(u);
   a.subtractInt(from, loops * unroll * 4);

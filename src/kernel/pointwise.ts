@@ -12,7 +12,7 @@ import {
   convSizes,
 } from './convolution-row.ts';
 import { isLarge, rowsCollide, storesPast } from './large-tensors.ts';
-import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
+import { type PanelBlock, type PanelSpec, panelKernel, panelSlots, panelTurns } from './panel-kernel.ts';
 import { type PanelGroup, type PanelTile, panelGroups, panelTiles } from './panel-tiles.ts';
 import { packPanels } from './panel-weights.ts';
 import type { TaskPlan, Tile } from './plan.ts';
@@ -26,6 +26,24 @@ const wholePoint = { first: 0, end: 1 };
  * wait for them. A single row reads them once in order, which processors see by themselves.
  */
 const WEIGHTS_AHEAD = 2048;
+
+/** What may wait in the second cache. */
+const MOST_AHEAD = 2 ** 18;
+const LEAST_AHEAD = 4;
+const CACHE_LINE = 64;
+
+/**
+ * How much of what comes next each turn of a loop fetches: the next panel, since its first block would take it from
+ * afar faster than it comes, and what lies behind where that is not too much, as a layer's weights lie before those
+ * of the next one. Nothing where a panel lasts so long that its beginning hardly counts, or where it is read once.
+ */
+function bytesAhead(panelBytes: number, turns: number): number {
+  if (turns === 0) return 0;
+  const lines = Math.ceil(panelBytes / turns / CACHE_LINE) * CACHE_LINE;
+  if (lines * turns <= MOST_AHEAD) return lines;
+  const bytes = Math.ceil(panelBytes / turns);
+  return bytes < LEAST_AHEAD ? 0 : bytes;
+}
 
 /** Blocks of equal height next to each other. */
 interface Heights {
@@ -86,7 +104,9 @@ export function planPointwise(target: VectorTarget, task: AnyConvTask, tile?: Pa
   const parts = evenParts(rows, chosen?.positions ?? 1);
   const heights = heightsOf(parts);
   const groups = panelGroups(outChannels, lanes, chosen?.vectors ?? 1);
-  const kernels = groups.map((group) => panelKernel(pointwiseSpec(task, group, heights)));
+  const turns = rows > 1 ? parts.length * panelTurns(target, inChannels) : 0;
+  const aheads = groups.map(({ vectors }) => bytesAhead(vectors * lanes * 4 * (1 + inChannels), turns));
+  const kernels = groups.map((group, i) => panelKernel(pointwiseSpec(task, group, heights, aheads[i] ?? 0)));
   const packed = packPanels(task, lanes, groups);
   const counts = groups.map((group) => group.count);
   const tiles: Tile[] = [];
@@ -108,6 +128,8 @@ export function planPointwise(target: VectorTarget, task: AnyConvTask, tile?: Pa
       lines: 1,
       kernelRows: 1,
       skippedWeights: 0,
+      ahead:
+        panelBytes * (1 + inChannels) + blocks.first * panelTurns(target, inChannels) * (aheads[index] ?? 0),
       repeats: repeatsWithin(heights, blocks),
     });
     tiles.push({ kernel, slots });
@@ -126,7 +148,12 @@ function repeatsWithin(heights: readonly Heights[], span: Span): readonly number
   });
 }
 
-function pointwiseSpec(task: ConvShape, group: PanelGroup, heights: readonly Heights[]): PanelSpec {
+function pointwiseSpec(
+  task: ConvShape,
+  group: PanelGroup,
+  heights: readonly Heights[],
+  ahead: number,
+): PanelSpec {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const rows = images * height * width;
   const blocks = heights.map(
@@ -150,6 +177,7 @@ function pointwiseSpec(task: ConvShape, group: PanelGroup, heights: readonly Hei
     lastLanes: group.lastLanes,
     blocks,
     prefetch: rows > 1 ? WEIGHTS_AHEAD : 0,
+    ahead,
     streams: isLarge(rows * inChannels * 4) && !rowsCollide(inChannels * 4),
     past: storesPast(images, rows * outChannels * 4, outChannels),
     clipsRows: false,

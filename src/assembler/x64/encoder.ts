@@ -240,8 +240,9 @@ export class Encoder {
     this.code.u8(0xd0);
   }
 
-  prefetch(source: Memory): void {
-    this.instruction(0, 0x0f18, 1, source);
+  /** prefetcht0, or t1. */
+  prefetch(source: Memory, level: 0 | 1 = 0): void {
+    this.instruction(0, 0x0f18, 1 + level, source);
   }
 
   /** What was stored past the caches is there for all before anything that is stored next. */

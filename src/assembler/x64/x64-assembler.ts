@@ -273,8 +273,8 @@ export abstract class X64Assembler implements VectorAssembler {
     this.emit(VECTOR.vmovntps, source, 0, memoryAt(address));
   }
 
-  prefetch(address: Address): void {
-    this.encoder.prefetch(memoryAt(address));
+  prefetch(address: Address, into?: 'second'): void {
+    this.encoder.prefetch(memoryAt(address), into === 'second' ? 1 : 0);
   }
 
   binary(op: BinaryOp, target: Vec, left: Vec, right: Operand): void {
