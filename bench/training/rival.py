@@ -123,4 +123,5 @@ def main():
         print(json.dumps({"losses": losses, "seconds": seconds, "peakMegabytes": peak}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
