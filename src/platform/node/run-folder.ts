@@ -2,17 +2,19 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TrainingError } from '../../errors.ts';
 import type { RunStore } from '../../training/run-store.ts';
+import { claimRunFolder } from './run-claim.ts';
 
 const partEnding = '.part';
 
 /**
  * A run's files in a folder, which is made when needed. A file is written beside its place, brought to the disk and
  * renamed, so that a crash at any moment leaves the old file or the new one; what crashes leave beside is removed here.
- * @throws TrainingError when the folder cannot be made
+ * @throws TrainingError when the folder cannot be made, or another process trains in it
  */
 export async function openRunFolder(path: string): Promise<RunStore> {
   await guarded(path, async () => {
     await mkdir(path, { recursive: true });
+    await claimRunFolder(path);
     for (const name of await readdir(path, { recursive: true }))
       if (name.endsWith(partEnding)) await rm(join(path, name), { force: true });
   });
@@ -66,6 +68,7 @@ async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
+    if (cause instanceof TrainingError) throw cause;
     throw failure(path, 'written', cause);
   }
 }
