@@ -3,8 +3,9 @@
  * first; a step that computes something else is not timed.
  *
  *     npm run bench:training -- [--net s0] [--rounds 5] [--steps 2] [--batch 32] [--size 128] [--threads 2]
+ *                               [--precision bf16]
  *
- * `--bf16` gives PyTorch its autocast; our steps are f32 in any case.
+ * In bf16 PyTorch gets its autocast.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import { nodeCpuEngine } from '../src/platform/node/cpu-engine.ts';
 import { tensorToRaw } from '../src/tensor/raw.ts';
 import type { Tensor, Weights } from '../src/tensor/tensor.ts';
 import { type StepRules, targetsInput, trainingStep } from '../src/training/classify-step.ts';
+import type { Recipe } from '../src/training/recipe.ts';
 import { rateInput } from '../src/training/update-step.ts';
 import { describeMachine } from './machine.ts';
 import { timingOf } from './statistics.ts';
@@ -37,15 +39,16 @@ const { values: options } = parseArgs({
     target: { type: 'string' },
     merge: { type: 'string', default: 'paying' },
     'no-torch': { type: 'boolean', default: false },
-    bf16: { type: 'boolean', default: false },
+    precision: { type: 'string', default: 'f32' },
     profile: { type: 'boolean', default: false },
   },
 });
 const [batch, size, threads] = [Number(options.batch), Number(options.size), Number(options.threads)];
 const [rounds, steps] = [Number(options.rounds), Number(options.steps)];
 const spec = { batch, size, classes: 20, rate: 0.001, momentum: 0.9, decay: 1e-4, smoothing: 0.1 };
+const precision = precisionOption();
 /** Losses of the first steps may differ so much, relative: other orders of summation, or bf16. */
-const tolerance = options.bf16 ? 0.05 : 2e-3;
+const tolerance = precision === 'bf16' ? 0.05 : 2e-3;
 const checkedSteps = 3;
 
 interface Row {
@@ -96,6 +99,7 @@ async function ours(
   const start = performance.now();
   const session = await engine.compile(step.graph, step.weights, {
     threads,
+    precision,
     profile: options.profile,
     ...(options.target && { target: options.target }),
   });
@@ -105,7 +109,7 @@ async function ours(
     [targetsInput]: targets(),
     [rateInput]: { shape: [2], data: Float32Array.of(spec.rate, spec.decay) },
   };
-  const name = `mobileone ${session.info?.target}${options.bf16 ? ' f32' : ''}${merge === 'paying' ? '' : `, merge ${merge}`}`;
+  const name = `mobileone ${session.info?.target}${precision === 'bf16' ? ' bf16' : ''}${merge === 'paying' ? '' : `, merge ${merge}`}`;
   console.log(
     `${config.name}, ${name}: ${step.graph.nodes.length} nodes, compiled in ${compileMs.toFixed(0)} ms, ${((session.info?.memoryBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
   );
@@ -129,6 +133,12 @@ async function ours(
   };
 }
 
+function precisionOption(): Recipe['precision'] {
+  const { precision } = options;
+  if (precision === 'f32' || precision === 'bf16') return precision;
+  throw new Error(`--precision must be f32 or bf16, found ${precision}`);
+}
+
 function mergeOption(): StepRules['mergeBranches'] {
   const { merge } = options;
   if (merge === 'all' || merge === 'none' || merge === 'paying') return merge;
@@ -139,7 +149,7 @@ function rival(torch: Rival): Row {
   const seconds: number[] = [];
   let peak = 0;
   return {
-    name: `PyTorch ${torch.version}${options.bf16 ? ' autocast bf16' : ''}`,
+    name: `PyTorch ${torch.version}${precision === 'bf16' ? ' autocast bf16' : ''}`,
     seconds,
     megabytes: () => peak,
     step: async (count) => {
@@ -190,7 +200,7 @@ async function race(variant: VariantName, folder: string): Promise<object> {
   writeFileSync(weightsFile, writeSafetensors(raw, {}));
   const torch = options['no-torch']
     ? 'not asked for'
-    : await startTorch(specFile, weightsFile, threads, options.bf16);
+    : await startTorch(specFile, weightsFile, threads, precision === 'bf16');
   if (typeof torch === 'string') console.log(`PyTorch left out: ${torch}`);
   const own = await ours(config, weights, mergeOption());
   const rows: readonly Row[] = [own, ...(typeof torch === 'string' ? [] : [rival(torch)])];

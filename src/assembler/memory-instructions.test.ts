@@ -239,9 +239,57 @@ function checkDots({ machine }: TestMachine): void {
   block.free();
 }
 
+/** Rows of numbers → rows of pairs, of neighbours in two rows and in one, and their transpose. */
+function checkPairs({ machine }: TestMachine): void {
+  const { lanes } = machine.target;
+  const block = machine.allocate(8192);
+  const view = block.view(0, block.bytes);
+  const from = new Float32Array(view.buffer, view.byteOffset + 64, 2 * lanes * lanes);
+  for (const i of from.keys()) from[i] = random.normal();
+  const builder = machine.builder();
+  const kernels = (['interleave', 'join'] as const).map((how) =>
+    builder.kernel(how, (a) => {
+      const [source, to, odd] = [a.slot(1), a.slot(2), a.newVec()];
+      const { pairs } = a;
+      assert.ok(pairs);
+      const rows = Array.from({ length: lanes }, (_, i) => {
+        const row = a.newVec();
+        a.load(row, at(source, i * lanes * 8));
+        a.load(odd, at(source, (2 * i + 1) * lanes * 4));
+        pairs[how](row, row, odd);
+        return row;
+      });
+      pairs.transpose(rows);
+      for (const [i, row] of rows.entries()) a.store(at(to, i * lanes * 4), row);
+    }),
+  );
+  const code = machine.load(builder);
+  const found = new Uint16Array(view.buffer, view.byteOffset + 4096, 2 * lanes * lanes);
+  for (const [k, kernel] of kernels.entries()) {
+    const slots = [code.entry(kernel), block.address + 64, block.address + 4096].map(BigInt);
+    new BigInt64Array(view.buffer, view.byteOffset, 3).set(slots);
+    code.call(kernel, block.address);
+    for (let row = 0; row < lanes; row++)
+      for (let word = 0; word < lanes; word++)
+        for (const half of [0, 1]) {
+          const place = k === 0 ? half * lanes + word : 2 * word + half;
+          const expected = toBf16(from[row * 2 * lanes + place] ?? Number.NaN, true);
+          assert.equal(found[(word * lanes + row) * 2 + half], expected, `${k}: ${row}, ${word}, ${half}`);
+        }
+  }
+  code.dispose();
+  block.free();
+}
+
 for (const one of await allMachines()) {
   test(`partial loads and stores on ${one.name}`, { skip: one.skip }, () => {
     if (one.skip === false) assert.ok(checkPartial(one.make()) >= 8);
+  });
+  test(`pairs of bf16 on ${one.name}`, { skip: one.skip }, () => {
+    if (one.skip !== false) return;
+    const made = one.make();
+    if (made.machine.target.features.has('bf16Dot')) checkPairs(made);
+    else made.machine.builder().kernel('none', (a) => assert.equal(a.pairs, undefined));
   });
   test(`rounding to bf16 on ${one.name}`, { skip: one.skip }, () => {
     if (one.skip === false) checkRounding(one.make());

@@ -57,7 +57,7 @@ export type Operand = Vec | Address;
  * - fma: `fma` rounds once and costs one instruction (elsewhere it is a product and a sum)
  * - embeddedBroadcast: a broadcast operand needs no scratch and no instruction of its own
  * - bf16Convert: `storeBf16` is one conversion, not integer arithmetic
- * - bf16Dot: `dotBf16` may be used
+ * - bf16Dot: `dotBf16` may be used, and `pairs` is there
  * - tiles: `tiles` is there
  */
 export type Feature = 'fma' | 'embeddedBroadcast' | 'bf16Convert' | 'bf16Dot' | 'tiles';
@@ -189,6 +189,16 @@ export interface TileInstructions {
   dotBf16(sum: Tile, a: Tile, b: Tile): void;
 }
 
+/** What lays the factors of matrix products out as pairs of bf16: 32-bit words that hold two neighbours of a sum. */
+export interface PairInstructions {
+  /** target = (even[0], odd[0]), (even[1], odd[1]), … rounded to bf16, as `storeBf16` would. */
+  interleave(target: Vec, even: Vec, odd: Vec): void;
+  /** target = (low[0], low[1]), …, (high[0], high[1]), … rounded to bf16, as `storeBf16Pair` would. */
+  join(target: Vec, low: Vec, high: Vec): void;
+  /** As many vectors as there are lanes: word j of vector i becomes word i of vector j. */
+  transpose(vectors: readonly Vec[]): void;
+}
+
 export interface VectorAssembler
   extends IntInstructions,
     ControlInstructions,
@@ -198,6 +208,8 @@ export interface VectorAssembler
   readonly lanes: number;
   has(feature: Feature): boolean;
   readonly tiles: TileInstructions | undefined;
+  /** There with the feature bf16Dot. */
+  readonly pairs: PairInstructions | undefined;
 }
 
 export type KernelGenerator = (assembler: VectorAssembler) => void;

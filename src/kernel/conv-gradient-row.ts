@@ -2,6 +2,7 @@ import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ShapeError } from '../errors.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../graph/geometry.ts';
 import { formatShape, type Shape } from '../tensor/tensor.ts';
+import type { Factors } from './gemm-task.ts';
 import type { TaskPlan } from './plan.ts';
 import type { BufferPlace } from './rename-buffers.ts';
 import { type WindowAxis, windowAxis } from './window-blocks.ts';
@@ -17,6 +18,8 @@ export interface ConvGradientTask {
   readonly input: Shape;
   readonly outChannels: number;
   readonly geometry: ConvGeometry;
+  /** Of matrix products. Default f32. */
+  readonly factors?: Factors;
 }
 
 /** A convolution's part in the gradient of its input: its weight has the geometry's kernel, or is 1×1 at its centre. */

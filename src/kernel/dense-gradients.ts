@@ -132,6 +132,7 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
       transposeA: true,
       transposeB: false,
       accumulate: lines.first > 0,
+      factors: task.factors ?? 'f32',
       leading: { a: outChannels, b: row },
     }),
   );
@@ -175,6 +176,7 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       transposeB: false,
       accumulate: false,
       past: asTheyAre,
+      factors: task.factors ?? 'f32',
       leading: { a: outChannels, c: row },
     }),
   );

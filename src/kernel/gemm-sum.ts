@@ -14,19 +14,21 @@ export interface SumTask {
   readonly parts: number;
   readonly offset: number;
   readonly partRow: number;
+  /** Bytes from one matrix to the next. */
+  readonly between: number;
   readonly cRow: number;
   readonly accumulate: boolean;
 }
 
 function sumKernel(task: SumTask): KernelSpec {
-  const { m, n, parts, partRow, cRow, accumulate } = task;
+  const { n, parts, partRow, between, cRow, accumulate } = task;
   return {
-    name: `f32_sum${parts}${accumulate ? '_accumulate' : ''}_${n}_s${partRow},${m * partRow},${cRow}`,
+    name: `f32_sum${parts}${accumulate ? '_accumulate' : ''}_${n}_s${partRow},${between},${cRow}`,
     generate: (a) => emitSum(a, task),
   };
 }
 
-function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, accumulate }: SumTask): void {
+function emitSum(a: VectorAssembler, { n, parts, partRow, between, cRow, accumulate }: SumTask): void {
   const from = a.slot(SLOT.parts);
   const c = a.slot(SLOT.c);
   const part = a.newInt();
@@ -41,7 +43,7 @@ function emitSum(a: VectorAssembler, { m, n, parts, partRow, cRow, accumulate }:
       a.loop(parts, () => {
         // Rows of the parts are whole vectors.
         for (const { offset, sum } of sums) a.binary('add', sum, sum, at(part, offset));
-        a.addInt(part, m * partRow);
+        a.addInt(part, between);
       });
       for (const { offset, lanes, sum } of sums) {
         a.store(at(c, offset), sum, lanes);

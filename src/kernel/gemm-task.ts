@@ -2,6 +2,9 @@ import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ShapeError } from '../errors.ts';
 import type { TaskPlan } from './plan.ts';
 
+/** What factors of matrix products are; sums are f32. */
+export type Factors = 'f32' | 'bf16';
+
 /**
  * C = op(A)·op(B), or C += op(A)·op(B). Buffers: `input0` A, `input1` B, `output` C, all f32 and row-major.
  * The plan's result is the same for any number of threads.
@@ -21,6 +24,8 @@ export interface GemmTask {
   readonly accumulate: boolean;
   /** Nothing reads C soon: where it is large it is written past the caches. It begins at a multiple of 64 bytes. */
   readonly past?: boolean;
+  /** What A and B are rounded to before they are multiplied, where that pays and the target can. Default f32. */
+  readonly factors?: Factors;
   /** Numbers from one stored row to the next, where rows do not lie back to back. */
   readonly leading?: { readonly a?: number; readonly b?: number; readonly c?: number };
 }

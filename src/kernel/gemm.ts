@@ -9,6 +9,7 @@
  * are summed apart and added up in order.
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import { bf16GemmRows, hasBf16Products } from './bf16-gemm.ts';
 import { CHUNK_STEPS, type GemmSpec, gemmKernel, gemmSlots } from './gemm-kernel.ts';
 import { type Packing, packedBytes, packTiles, panelOffset } from './gemm-pack.ts';
 import { type SumTask, sumTiles } from './gemm-sum.ts';
@@ -68,7 +69,9 @@ function planProduct(target: VectorTarget, task: GemmTask, packs: boolean, tile?
   const offset = packing ? packedBytes(packing) : 0;
   const parts = partsOfSum(task, flops);
   const partRow = vectors * lanes * 4;
-  const sum = parts > 1 ? { m, n, parts, offset, partRow, cRow: layout.cRow, accumulate } : undefined;
+  const between = m * partRow;
+  const sum =
+    parts > 1 ? { m, n, parts, offset, partRow, between, cRow: layout.cRow, accumulate } : undefined;
   const blocks = evenParts(m, chosen?.positions ?? 1);
   const context: Context = { target, task, layout, groups, blocks, packing, sum };
   const products = sharesOf(context, flops, parts).map((share) => productTile(context, share));
@@ -200,5 +203,7 @@ export function gemmRow(task: GemmTask): GemmRow {
  */
 export function planGemm(target: VectorTarget, task: GemmTask): TaskPlan {
   gemmLayout(task);
-  return gemmRow(task).plan(target, task);
+  const inBf16 = task.factors === 'bf16' && hasBf16Products(target);
+  const rounded = inBf16 ? bf16GemmRows.find(({ can, pays }) => can(task) && pays(task)) : undefined;
+  return (rounded ?? gemmRow(task)).plan(target, task);
 }

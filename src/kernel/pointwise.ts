@@ -55,7 +55,7 @@ function heightsOf(parts: readonly number[]): readonly Heights[] {
   return [...new Set(parts)].map((height) => ({ height, count: parts.filter((p) => p === height).length }));
 }
 
-function isPointwise({ geometry }: ConvShape): boolean {
+export function isPointwise({ geometry }: ConvShape): boolean {
   return (
     geometry.groups === 1 &&
     geometry.kernel[0] === 1 &&

@@ -56,28 +56,36 @@ interface Run {
   state: Weights;
   progress: Progress;
   best: Weights | undefined;
+  begun: boolean;
 }
 
 /**
  * Trains a net and keeps the store up to date: `config.json`, `metrics.csv`, `metrics.jsonl`, checkpoints
  * `last.safetensors` and `best.safetensors`, and `model.safetensors`, the best weights in deploy form. The same
  * configuration and data give the same numbers on one engine, also when the run was stopped and went on.
- * @throws TrainingError when the loss is no number any more or a file cannot be written; what was written before is
+ * @throws EngineError when the engine cannot compute with the recipe's precision; TrainingError when the loss is no number any more or a file cannot be written; what was written before is
  *   whole
  */
 export async function learn(task: LearningTask, options: LearnOptions): Promise<TrainResult> {
   const run = await openRun(task, options);
   const { config } = task;
-  await options.store.write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
-  await writeMetrics(run);
   let ended: TrainResult['ended'] = 'done';
   while (ended === 'done' && epochOf(run) < config.recipe.epochs) ended = await trainPhase(run);
+  await begin(run);
   return {
     ended,
     config,
     progress: run.progress,
     weights: run.best ?? evaluationWeights(parameterNames(run.net), run.state),
   };
+}
+
+/** The first files, once the engine has taken the step: one that it refuses leaves nothing behind. */
+async function begin(run: Run): Promise<void> {
+  if (run.begun) return;
+  run.begun = true;
+  await run.options.store.write(runFiles.config, `${JSON.stringify(run.task.config, null, 2)}\n`);
+  await writeMetrics(run);
 }
 
 async function openRun(task: LearningTask, options: LearnOptions): Promise<Run> {
@@ -100,6 +108,7 @@ async function openRun(task: LearningTask, options: LearnOptions): Promise<Run> 
     state: weights,
     progress: from?.progress ?? freshProgress,
     best,
+    begun: false,
   };
 }
 
@@ -147,6 +156,7 @@ async function trainPhase(run: Run): Promise<TrainResult['ended']> {
   });
   let phase: PhaseInputs | undefined;
   try {
+    await begin(run);
     phase = await task.startPhase?.({ batch, size }, options);
     const compiled = { session, phase, batch };
     while (epochOf(run) < recipe.epochs && sizeNow() === size)

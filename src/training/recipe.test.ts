@@ -93,3 +93,10 @@ test('the learning rate follows the batch', () => {
   assert.equal(base, 0.025);
   assert.deepEqual(decline, { kind: 'cosine', final: 2.5e-7 });
 });
+
+test('steps compute in f32 or with factors of bf16', () => {
+  const recipe = namedRecipe('small', 's0');
+  assert.equal(recipe.precision, 'f32');
+  assert.equal(withOverrides(recipe, ['precision=bf16']).precision, 'bf16');
+  assert.throws(() => withOverrides(recipe, ['precision=bf16x2']), /precision: expected f32 or bf16/);
+});

@@ -19,7 +19,7 @@ const gradientSizes: readonly Convolution[] = [
   { from: 8, to: 12, groups: 4, kernel: 1, stride: 2, size: [5, 5], batch: 2 },
 ];
 
-function gradientCases(c: Convolution): readonly OpCase[] {
+export function gradientCases(c: Convolution): readonly OpCase[] {
   const geometry = convGeometry(c);
   const { size = [5, 7], batch = 1, from, to } = c;
   const out = [batch, ...windowOutputSize(geometry, ...size), to];

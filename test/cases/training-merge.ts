@@ -191,6 +191,8 @@ const largePictures: readonly Branches[] = [
   { from: 18, to: 18, groups: 18, kernel: 3, stride: 2, branches: 1, size: [67, 70], batch: 2 },
 ];
 
-export const largeMomentCases: readonly OpCase[] = largePictures
-  .flatMap(casesOf)
-  .filter(({ kind }) => kind === 'patchMoments' || kind === 'patchMomentsGrad');
+export function momentCases(sizes: readonly Branches[]): readonly OpCase[] {
+  return sizes.flatMap(casesOf).filter(({ kind }) => kind === 'patchMoments' || kind === 'patchMomentsGrad');
+}
+
+export const largeMomentCases: readonly OpCase[] = momentCases(largePictures);

@@ -96,6 +96,7 @@ export class WasmAssembler implements VectorAssembler {
   readonly lanes = LANES;
   readonly record: Int = { kind: 'int', register: 0 };
   readonly tiles = undefined;
+  readonly pairs = undefined;
   readonly #ints = new LocalFile('integer', INT_REGISTERS, I32, this.emitter);
   readonly #vecs = new LocalFile('vector', VECTOR_REGISTERS, V128, this.emitter);
   #temporary: number | undefined;

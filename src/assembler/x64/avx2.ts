@@ -20,6 +20,8 @@ function pieces(count: number): readonly { readonly start: number; readonly leng
 }
 
 export class Avx2Assembler extends X64Assembler {
+  override readonly pairs = undefined;
+
   constructor(context: X64Context) {
     super(context, 32, vectorOrder);
   }

@@ -2,13 +2,48 @@
  * AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers. Partial access uses mask registers; those for the first few
  * lane counts are set once, before the body. k1 is free for use within one instruction.
  */
-import type { Address, Comparison, LaneReduction, Operand, UnaryOp, Vec } from '../vector-assembler.ts';
+import { EngineError } from '../../errors.ts';
+import type {
+  Address,
+  Comparison,
+  LaneReduction,
+  Operand,
+  PairInstructions,
+  UnaryOp,
+  Vec,
+} from '../vector-assembler.ts';
 import { type Encoder, type Memory, pool } from './encoder.ts';
-import { VECTOR, vector } from './vector-encoder.ts';
+import { VECTOR, type VectorInstruction, vector } from './vector-encoder.ts';
 import { binaryRows, comparisonCodes, memoryAt, X64Assembler, type X64Context } from './x64-assembler.ts';
 
 const SCRATCH_MASK = 1;
 const keptMasks = [2, 3, 4, 5, 6, 7] as const;
+
+interface Shuffle {
+  readonly row: VectorInstruction;
+  readonly immediate?: number;
+}
+interface Halves {
+  readonly low: Shuffle;
+  readonly high: Shuffle;
+}
+/** How four vectors are transposed: first in two pairs, then what came of them; and which columns that gives in turn. */
+interface FourVectors {
+  readonly first: Halves;
+  readonly second: Halves;
+  readonly columns: readonly [number, number, number, number];
+}
+
+const words: FourVectors = {
+  first: { low: { row: VECTOR.vunpcklps }, high: { row: VECTOR.vunpckhps } },
+  second: { low: { row: VECTOR.vunpcklpd }, high: { row: VECTOR.vunpckhpd } },
+  columns: [0, 1, 2, 3],
+};
+const evenOdd: Halves = {
+  low: { row: VECTOR.vshuff32x4, immediate: 0x88 },
+  high: { row: VECTOR.vshuff32x4, immediate: 0xdd },
+};
+const blocks: FourVectors = { first: evenOdd, second: evenOdd, columns: [0, 2, 1, 3] };
 
 /** Registers that no convention preserves come first. */
 const vectorOrder = [
@@ -16,11 +51,68 @@ const vectorOrder = [
   13, 14, 15,
 ];
 
+/** Word 2i of a vector from word i of its lower half, word 2i + 1 from word i of its upper half. */
+const interleaved = Array.from({ length: 16 }, (_, i) => ((16 + i) << 16) | i);
+
 export class Avx512Assembler extends X64Assembler {
   readonly #masks = new Map<number, number>();
+  override readonly pairs: PairInstructions | undefined;
 
   constructor(context: X64Context) {
     super(context, 64, vectorOrder);
+    this.pairs = this.has('bf16Dot') ? this.#pairs() : undefined;
+  }
+
+  #pairs(): PairInstructions {
+    const join = (target: Vec, low: Vec, high: Vec): void =>
+      this.emit(VECTOR.vcvtne2ps2bf16, target, high, low);
+    return {
+      join,
+      interleave: (target, even, odd) =>
+        this.borrow((order) => {
+          join(target, even, odd);
+          this.emit(VECTOR.vmovups, order, 0, pool(this.pool.words(interleaved)));
+          this.emit(VECTOR.vpermw, target, order, target);
+        }),
+      transpose: (vectors) => this.#transpose(vectors),
+    };
+  }
+
+  /** Words within 4 × 4 blocks, then the blocks. */
+  #transpose(vectors: readonly Vec[]): void {
+    const rowOf = (i: number): Vec => {
+      const vector = vectors[i];
+      if (vector !== undefined && vectors.length === 16) return vector;
+      throw new EngineError(`assembler: expected 16 vectors to transpose, found ${vectors.length}`, {
+        vectors: vectors.length,
+      });
+    };
+    const fourOf = (first: number, step: number, turn: FourVectors): void => {
+      const rows = [0, 1, 2, 3].map((i) => rowOf(first + i * step));
+      this.borrow((t0) =>
+        this.borrow((t1) =>
+          this.borrow((t2) => this.borrow((t3) => this.#four(rows, [t0, t1, t2, t3], turn))),
+        ),
+      );
+    };
+    for (let i = 0; i < 16; i += 4) fourOf(i, 1, words);
+    for (let i = 0; i < 4; i++) fourOf(i, 4, blocks);
+  }
+
+  #four(rows: readonly number[], between: readonly number[], { first, second, columns }: FourVectors): void {
+    const [a = 0, b = 0, c = 0, d = 0] = rows;
+    const [e = 0, f = 0, g = 0, h = 0] = columns.map((column) => rows[column]);
+    const [ab = 0, abHigh = 0, cd = 0, cdHigh = 0] = between;
+    const pair = ({ row, immediate }: Shuffle, target: number, left: number, right: number): void =>
+      this.emit(row, target, left, right, immediate === undefined ? {} : { immediate });
+    pair(first.low, ab, a, b);
+    pair(first.high, abHigh, a, b);
+    pair(first.low, cd, c, d);
+    pair(first.high, cdHigh, c, d);
+    pair(second.low, e, ab, cd);
+    pair(second.high, f, ab, cd);
+    pair(second.low, g, abHigh, cdHigh);
+    pair(second.high, h, abHigh, cdHigh);
   }
 
   protected override prepare(encoder: Encoder): void {

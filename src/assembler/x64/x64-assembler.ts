@@ -12,6 +12,7 @@ import type {
   Int,
   LaneReduction,
   Operand,
+  PairInstructions,
   TileInstructions,
   UnaryOp,
   Vec,
@@ -80,6 +81,7 @@ export abstract class X64Assembler implements VectorAssembler {
   readonly lanes: number;
   readonly record: Int;
   readonly tiles: TileInstructions | undefined;
+  abstract readonly pairs: PairInstructions | undefined;
   protected readonly bytes: VectorBytes;
   protected readonly pool: ConstantPool;
   protected readonly convention: CallingConvention;

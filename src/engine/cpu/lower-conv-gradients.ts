@@ -8,7 +8,12 @@ export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWe
     const { geometry, height, width } = node.attrs;
     const [images = 0] = shapeOf(node, context);
     const [outChannels = 0, inner = 0] = shapeOf(node, context, 1);
-    const task = { input: [images, height, width, inner * geometry.groups], outChannels, geometry };
+    const task = {
+      input: [images, height, width, inner * geometry.groups],
+      outChannels,
+      geometry,
+      factors: context.factors,
+    };
     return {
       kind: 'whole',
       sources: node.inputs,
@@ -20,13 +25,15 @@ export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWe
     const { geometry } = node.attrs;
     const input = shapeOf(node, context);
     const outChannels = shapeOf(node, context, 1).at(-1) ?? 0;
-    return whole(node, (target) => planWeightGrad(target, { input, outChannels, geometry }));
+    const { factors } = context;
+    return whole(node, (target) => planWeightGrad(target, { input, outChannels, geometry, factors }));
   },
   matmul: (node, context) => {
     const { transposeA, transposeB } = node.attrs;
     const [a, b] = [shapeOf(node, context), shapeOf(node, context, 1)];
     const [m = 0, k = 0] = transposeA ? a.toReversed() : a;
     const n = b[transposeB ? 0 : 1] ?? 0;
-    return whole(node, (target) => planGemm(target, { m, n, k, transposeA, transposeB, accumulate: false }));
+    const task = { m, n, k, transposeA, transposeB, accumulate: false, factors: context.factors };
+    return whole(node, (target) => planGemm(target, task));
   },
 };

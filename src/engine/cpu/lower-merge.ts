@@ -20,9 +20,13 @@ export const mergeRules: TrainingLowerRules<
   'patchMoments' | 'patchMomentsGrad' | 'mergeBranches' | 'mergeBranchesGrad'
 > = {
   patchMoments: (node, context) =>
-    whole(node, (target) => planPatchMoments(target, shapeOf(node, context), node.attrs.geometry)),
+    whole(node, (target) =>
+      planPatchMoments(target, shapeOf(node, context), node.attrs.geometry, context.factors),
+    ),
   patchMomentsGrad: (node, context) =>
-    whole(node, (target) => planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry)),
+    whole(node, (target) =>
+      planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry, context.factors),
+    ),
   mergeBranches: (node, context) =>
     whole(node, (target) => planMergeBranches(target, taskOf(node, context, 2))),
   mergeBranchesGrad: (node, context) =>

@@ -37,8 +37,9 @@ export function lower(
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
   const known = new Map<ValueId, Tensor>();
+  const factors = precision === 'bf16' ? 'bf16' : 'f32';
   const lowered = graph.nodes.map((node) => {
-    const how = lowerNode(node, { graph, constants, training });
+    const how = lowerNode(node, { graph, constants, training, factors });
     const [output] = node.outputs;
     if (how.kind === 'known' && output !== undefined) {
       known.set(output, how.tensor);

@@ -3,6 +3,8 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
+import { hasBf16Products, paysInBf16 } from '../bf16-gemm.ts';
+import type { Factors } from '../gemm-task.ts';
 import { stepsSideBySide } from '../join-plans.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { type Span, spans } from '../split-work.ts';
@@ -11,7 +13,7 @@ import { type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';
 import { pilotTableTile, pilotTile } from './pilot.ts';
-import { mirrorTiles, upperProduct } from './symmetric-product.ts';
+import { mirrorTiles, type SymmetricProduct, upperProduct } from './symmetric-product.ts';
 import { turnTile } from './turn.ts';
 
 /** Numbers of patches that exist at a time: they should stay in a cache. */
@@ -33,11 +35,19 @@ interface Places {
   readonly mean: number;
 }
 
-export function planDenseMoments(target: VectorTarget, patches: PatchLayout): TaskPlan {
+export function planDenseMoments(
+  target: VectorTarget,
+  patches: PatchLayout,
+  factors: Factors = 'f32',
+): TaskPlan {
   const { groups, taps, length, channels, positions } = patches;
   const row = groups * length;
   const all = stretches(patches);
   const tilesOf = all.map((stretch) => patchRowsCount({ layout: patches, ...stretch }));
+  const rounded =
+    factors === 'bf16' &&
+    hasBf16Products(target) &&
+    all.every((stretch) => paysInBf16({ m: length, n: length, k: positionsOf(patches, stretch) }));
   const sumRows = tilesOf.reduce((sum, count) => sum + count, 0);
   const most = Math.max(...all.map((stretch) => positionsOf(patches, stretch)));
   const scratch = scratchLayout();
@@ -54,7 +64,8 @@ export function planDenseMoments(target: VectorTarget, patches: PatchLayout): Ta
   const added = all.flatMap((stretch, i): readonly TileStep[] => {
     const tiles = patchRowsTiles({ layout: patches, ...stretch, ...places, sums });
     sums += (tilesOf[i] ?? 0) * row * 4;
-    return [tiles, ...products(target, patches, places, positionsOf(patches, stretch), i > 0, scratch)];
+    const steps = { steps: positionsOf(patches, stretch), accumulate: i > 0, rounded };
+    return [tiles, ...products(target, patches, places, steps, scratch)];
   });
   return {
     constants: [],
@@ -63,7 +74,7 @@ export function planDenseMoments(target: VectorTarget, patches: PatchLayout): Ta
       [pilotTile(patches, means)],
       [pilotTableTile(patches, means, places.pilot)],
       ...added,
-      [meanTile(patches, places, sumRows), ...mirrored(patches, places)],
+      [meanTile(patches, places, sumRows), ...(rounded ? [] : mirrored(patches, places))],
       covarianceTiles(patches, places),
       ...(taps === 1 ? [] : [orderTiles(patches, places)]),
     ],
@@ -92,8 +103,7 @@ function products(
   target: VectorTarget,
   { groups, length }: PatchLayout,
   { rows, products }: Places,
-  positions: number,
-  accumulate: boolean,
+  sums: Pick<SymmetricProduct, 'steps' | 'accumulate' | 'rounded'>,
   scratch: ScratchLayout,
 ): readonly TileStep[] {
   const row = groups * length;
@@ -101,7 +111,7 @@ function products(
     Array.from({ length: groups }, (_, group) => {
       const patches = scratchAt(rows + group * length * 4);
       const to = scratchAt(products + group * length * length * 4);
-      const sizes = { length, steps: positions, accumulate, aRow: row, bRow: row };
+      const sizes = { length, ...sums, aRow: row, bRow: row };
       return upperProduct(target, { ...sizes, a: patches, b: patches, to }, scratch);
     }),
   );

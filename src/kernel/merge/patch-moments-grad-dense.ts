@@ -7,9 +7,11 @@ import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vec
 import { EngineError } from '../../errors.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
+import { planComputedProduct, roundsFactors } from '../bf16-computed.ts';
 import { convGradientSizes } from '../conv-gradient-row.ts';
-import { planConvolution } from '../convolution-task.ts';
+import { type ComputedConvTask, planConvolution } from '../convolution-task.ts';
 import { foldTiles } from '../fold-patches.ts';
+import type { Factors } from '../gemm-task.ts';
 import { patchesAreInput } from '../patches.ts';
 import type { TaskPlan, Tile } from '../plan.ts';
 import type { BufferPlace } from '../rename-buffers.ts';
@@ -21,10 +23,15 @@ import type { PatchLayout } from './patch-layout.ts';
 const SLOT = { dcovariance: 1, mean: 2, dmean: 3, weight: 4, bias: 5, rows: 6 } as const;
 const NUMBERS_A_TILE = 2 ** 14;
 
+export interface MomentsGradTask {
+  readonly input: Shape;
+  readonly geometry: ConvGeometry;
+  readonly factors: Factors;
+}
+
 export function planDenseMomentsGrad(
   target: VectorTarget,
-  input: Shape,
-  geometry: ConvGeometry,
+  { input, geometry, factors }: MomentsGradTask,
   patches: PatchLayout,
 ): TaskPlan {
   const { groups, inner, length, positions, channels } = patches;
@@ -36,14 +43,18 @@ export function planDenseMomentsGrad(
   const dx: BufferPlace = { buffer: 'output', offset: 0 };
   const direct = patchesAreInput(sizes);
   const reached = direct ? dx : scratchAt(scratch.take(positions * outChannels));
-  const convolution = planConvolution(target, {
+  const task: ComputedConvTask = {
     input,
     geometry,
     weight: { shape: [outChannels, inner, ...geometry.kernel], buffer: 'input1' },
     bias: { shape: [outChannels], buffer: 'input2' },
     activation: null,
     residual: false,
-  });
+  };
+  const convolution =
+    factors === 'bf16' && roundsFactors(target, task)
+      ? planComputedProduct(task)
+      : planConvolution(target, task);
   if (convolution.constants.length > 0)
     throw new EngineError(`patchMomentsGrad of ${formatShape(input)}: computed weights need no constants.`);
   const steps = [

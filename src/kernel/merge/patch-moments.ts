@@ -1,6 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import type { Shape } from '../../tensor/tensor.ts';
+import type { Factors } from '../gemm-task.ts';
 import type { TaskPlan } from '../plan.ts';
 import { type PatchLayout, patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
@@ -10,22 +11,32 @@ import { planLoneMoments } from './patch-moments-lone.ts';
 
 /**
  * Mean and covariance of the patches that a convolution reads. Buffers: `input0` x [N,H,W,C], `output` mean
- * [groups,P], `output1` covariance [groups,P,P], in OIHW's order.
+ * [groups,P], `output1` covariance [groups,P,P], in OIHW's order. Factors are those of products, where there are any.
  */
-export function planPatchMoments(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
+export function planPatchMoments(
+  target: VectorTarget,
+  input: Shape,
+  geometry: ConvGeometry,
+  factors: Factors = 'f32',
+): TaskPlan {
   const patches = patchLayout(input, geometry);
-  return isLone(patches) ? planLoneMoments(target, patches) : planDenseMoments(target, patches);
+  return isLone(patches) ? planLoneMoments(target, patches) : planDenseMoments(target, patches, factors);
 }
 
 /**
  * dx of `planPatchMoments`. Buffers: `input0` x, `input1` mean, `input2` dmean, `input3` dcovariance (symmetric),
  * `output` dx [N,H,W,C].
  */
-export function planPatchMomentsGrad(target: VectorTarget, input: Shape, geometry: ConvGeometry): TaskPlan {
+export function planPatchMomentsGrad(
+  target: VectorTarget,
+  input: Shape,
+  geometry: ConvGeometry,
+  factors: Factors = 'f32',
+): TaskPlan {
   const patches = patchLayout(input, geometry);
   return isLone(patches)
     ? planLoneMomentsGrad(target, patches)
-    : planDenseMomentsGrad(target, input, geometry, patches);
+    : planDenseMomentsGrad(target, { input, geometry, factors }, patches);
 }
 
 /** Each group is one channel. */

@@ -19,6 +19,8 @@ export interface SymmetricProduct {
   /** Numbers that are summed. */
   readonly steps: number;
   readonly accumulate: boolean;
+  /** All of the product is computed, of factors rounded to bf16: fast enough to need no symmetry. */
+  readonly rounded?: boolean;
   /** [steps, length] both, and numbers from one row to the next. */
   readonly a: BufferPlace;
   readonly aRow: number;
@@ -37,14 +39,14 @@ const later = ({ buffer, offset }: BufferPlace, numbers: number): BufferPlace =>
   offset: offset + numbers * 4,
 });
 
-/** to = aᵀ·b, or to += aᵀ·b, on and above the diagonal. */
+/** to = aᵀ·b, or to += aᵀ·b, on and above the diagonal at least. */
 export function upperProduct(
   target: VectorTarget,
-  { length, steps, accumulate, a, aRow, b, bRow, to }: SymmetricProduct,
+  { length, steps, accumulate, rounded = false, a, aRow, b, bRow, to }: SymmetricProduct,
   scratch: ScratchLayout,
 ): readonly TileStep[] {
   return stepsSideBySide(
-    panels(length).map(({ first, end }) => {
+    (rounded ? [{ first: 0, end: length }] : panels(length)).map(({ first, end }) => {
       const plan = planGemm(target, {
         m: end,
         n: end - first,
@@ -52,6 +54,7 @@ export function upperProduct(
         transposeA: true,
         transposeB: false,
         accumulate,
+        factors: rounded ? 'bf16' : 'f32',
         leading: { a: aRow, b: bRow, c: length },
       });
       return partSteps(plan, { input0: a, input1: later(b, first), output: later(to, first) }, scratch);

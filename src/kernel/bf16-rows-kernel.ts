@@ -1,0 +1,239 @@
+/**
+ * Rows of C = A·B of bf16 factors with f32 sums, on AMX: rows of A are rounded to bf16 a few blocks at a time, which
+ * stay in the second cache while all panels of B (bf16-panels.ts) go by. So A is read once, and C is written once.
+ *
+ *     scratch   rounded rows, block after block of [k/32][rows][32] bf16; then 2 × 2 tiles of sums
+ */
+import {
+  at,
+  atIndex,
+  type Int,
+  type TileInstructions,
+  type Tile as TileRegister,
+  type TileShape,
+  type Vec,
+  type VectorAssembler,
+} from '../assembler/vector-assembler.ts';
+import { EngineError } from '../errors.ts';
+import type { ActivationName } from '../graph/activations.ts';
+import { emitActivation } from './activation.ts';
+import { BLOCK, BLOCK_BYTES, pairsOf, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
+import { blocksAcross, PANEL_COLUMNS } from './bf16-panels.ts';
+import { countBySlot } from './emit.ts';
+import type { KernelSpec, Slot } from './plan.ts';
+
+/** Rows of a block: two tiles. */
+export const MOST_ROWS = 2 * BLOCK;
+const SUM_BYTES = 4 * BLOCK_BYTES;
+
+export interface RowsSpec {
+  /** Rows of a block, 1 … 32, and blocks that are rounded at a time. */
+  readonly rows: number;
+  readonly blocks: number;
+  readonly n: number;
+  readonly k: number;
+  /** Bytes from one row to the next. */
+  readonly aRow: number;
+  readonly cRow: number;
+  /** Something of C's layout is added before the activation. */
+  readonly residual: boolean;
+  readonly activation: ActivationName | null;
+  /** C is written past the caches: whole lines of it. */
+  readonly past: boolean;
+}
+
+const SLOT = { a: 1, panels: 2, c: 3, residual: 4, scratch: 5, turns: 6 } as const;
+
+export interface RowsRecord {
+  readonly a: Slot;
+  readonly panels: Slot;
+  readonly c: Slot;
+  readonly residual: Slot;
+  readonly scratch: Slot;
+  /** How often so many blocks of rows follow each other. */
+  readonly turns: number;
+}
+
+export function rowsSlots({ a, panels, c, residual, scratch, turns }: RowsRecord): readonly Slot[] {
+  return [a, panels, c, residual, scratch, turns];
+}
+
+const chunksOf = (k: number): number => Math.ceil(k / STEPS);
+
+/** Bytes of a block of rounded rows. */
+export function roundedBytes(rows: number, k: number): number {
+  return chunksOf(k) * rows * ROW_BYTES;
+}
+
+export function rowsScratchBytes({ rows, blocks, k }: RowsSpec): number {
+  return blocks * roundedBytes(rows, k) + SUM_BYTES;
+}
+
+export function rowsKernel(spec: RowsSpec): KernelSpec {
+  const { rows, blocks, n, k, aRow, cRow, residual, activation, past } = spec;
+  const epilogue = `${residual ? '_residual' : ''}${activation ? `_${activation}` : ''}${past ? '_past' : ''}`;
+  return {
+    name: `bf16_rows${epilogue}_${rows}*${blocks}x${n}x${k}_s${aRow},${cRow}`,
+    generate: (a) => emitRows(a, spec),
+  };
+}
+
+/** Tiles 0 … 3 are sums [row][column], 4 and 5 rows of A, 6 and 7 columns of B. */
+const sumTile = (row: number, column: number): TileRegister => (2 * row + column) as TileRegister;
+const leftTile = (row: number): TileRegister => (4 + row) as TileRegister;
+const rightTile = (column: number): TileRegister => (6 + column) as TileRegister;
+
+/** One or two tiles of about equal height. */
+function heightsOf(rows: number): readonly number[] {
+  return rows <= BLOCK ? [rows] : [Math.ceil(rows / 2), Math.floor(rows / 2)];
+}
+
+function shapesOf(rows: number): readonly TileShape[] {
+  const [first = 1, second = 1] = heightsOf(rows);
+  return [first, first, second, second, first, second, BLOCK, BLOCK].map((height) => ({
+    rows: height,
+    rowBytes: ROW_BYTES,
+  }));
+}
+
+interface Context {
+  readonly a: VectorAssembler;
+  readonly tiles: TileInstructions;
+  readonly spec: RowsSpec;
+  readonly panels: Int;
+  readonly c: Int;
+  /** Bytes from a number of C to its residual. */
+  readonly residual: Int | undefined;
+  readonly scratch: Int;
+  readonly line: Int;
+  readonly none: Int;
+}
+
+export function tilesOf(a: VectorAssembler): TileInstructions {
+  if (a.tiles) return a.tiles;
+  throw new EngineError(`bf16 products: target ${a.target.name} has no tile registers here`, {
+    target: a.target.name,
+  });
+}
+
+function emitRows(a: VectorAssembler, spec: RowsSpec): void {
+  const { rows, blocks, n, cRow } = spec;
+  const tiles = tilesOf(a);
+  const [from, panels, c, scratch] = [a.slot(SLOT.a), a.newInt(), a.slot(SLOT.c), a.slot(SLOT.scratch)];
+  const residual = spec.residual ? a.slot(SLOT.residual) : undefined;
+  if (residual !== undefined) a.subtractInt(residual, c);
+  const [line, none] = [a.int(ROW_BYTES), a.int(0)];
+  const context: Context = { a, tiles, spec, panels, c, residual, scratch, line, none };
+  tiles.configure(shapesOf(rows));
+  const { whole, rest } = runsOf(n, PANEL_COLUMNS);
+  countBySlot(a, SLOT.turns, () => {
+    emitRounding(a, spec, from, scratch);
+    a.loadPointer(panels, at(a.record, 8 * SLOT.panels));
+    a.loop(whole, () => emitPanel(context, PANEL_COLUMNS));
+    if (rest > 0) emitPanel(context, rest);
+    a.addInt(c, blocks * rows * cRow - (whole + (rest > 0 ? 1 : 0)) * PANEL_COLUMNS * 4);
+  });
+  tiles.release();
+  a.freeInt(from, panels, c, scratch, line, none, ...(residual === undefined ? [] : [residual]));
+}
+
+/** `from` moves on, `scratch` ends where it began. */
+function emitRounding(
+  a: VectorAssembler,
+  { rows, blocks, k, aRow }: RowsSpec,
+  from: Int,
+  scratch: Int,
+): void {
+  const chunks = chunksOf(k);
+  const [low, high] = [a.newVec(), a.newVec()];
+  const read = (vec: Vec, first: number): void => {
+    if (first < k) a.load(vec, at(from, first * 4), Math.min(BLOCK, k - first));
+    else a.zero(vec);
+  };
+  a.loop(blocks, () => {
+    a.loop(rows, () => {
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        read(low, chunk * STEPS);
+        read(high, chunk * STEPS + BLOCK);
+        pairsOf(a).join(low, low, high);
+        a.store(at(scratch, chunk * rows * ROW_BYTES), low);
+      }
+      a.addInt(from, aRow);
+      a.addInt(scratch, ROW_BYTES);
+    });
+    a.addInt(scratch, (chunks - 1) * rows * ROW_BYTES);
+  });
+  a.subtractInt(scratch, blocks * roundedBytes(rows, k));
+  a.freeVec(low, high);
+}
+
+/** All blocks of rows; `panels` and `c` move on to the next panel. */
+function emitPanel(context: Context, columns: number): void {
+  const { a, spec, panels, c, scratch } = context;
+  const { rows, blocks, k, cRow } = spec;
+  const across = blocksAcross(columns);
+  const left = a.newInt();
+  a.moveInt(left, scratch);
+  a.loop(blocks, () => {
+    emitSums(context, across, left);
+    for (let row = 0, r = 0; r < heightsOf(rows).length; r++)
+      for (let i = 0; i < (heightsOf(rows)[r] ?? 0); i++, row++) emitRow(context, columns, row, r, i);
+    a.addInt(c, rows * cRow);
+  });
+  a.freeInt(left);
+  a.subtractInt(c, blocks * rows * cRow);
+  a.addInt(c, PANEL_COLUMNS * 4);
+  a.addInt(panels, across * (ROW_BYTES + chunksOf(k) * BLOCK_BYTES));
+}
+
+/** Sums of one block reach scratch memory; `left` moves on to the next block. */
+function emitSums({ a, tiles, spec, panels, scratch, line, none }: Context, across: number, left: Int): void {
+  const { rows, blocks, k } = spec;
+  const heights = heightsOf(rows);
+  const columns = Array.from({ length: across }, (_, i) => i);
+  for (const r of heights.keys())
+    for (const c of columns) tiles.load(sumTile(r, c), panels, none, c * ROW_BYTES);
+  const right = a.newInt();
+  a.moveInt(right, panels);
+  a.loop(chunksOf(k), () => {
+    for (const r of heights.keys()) {
+      tiles.load(leftTile(r), left, line, r * (heights[0] ?? 0) * ROW_BYTES);
+      for (const c of columns) {
+        if (r === 0) tiles.load(rightTile(c), right, line, across * ROW_BYTES + c * BLOCK_BYTES);
+        tiles.dotBf16(sumTile(r, c), leftTile(r), rightTile(c));
+      }
+    }
+    a.addInt(left, rows * ROW_BYTES);
+    a.addInt(right, across * BLOCK_BYTES);
+  });
+  a.freeInt(right);
+  for (const r of heights.keys())
+    for (const c of columns)
+      tiles.store(sumTile(r, c), scratch, line, blocks * roundedBytes(rows, k) + sumTile(r, c) * BLOCK_BYTES);
+}
+
+/** Row i of tile row r → activation(sums + residual) in row `row` of C's block. */
+function emitRow(
+  { a, spec, c, residual, scratch }: Context,
+  columns: number,
+  row: number,
+  r: number,
+  i: number,
+): void {
+  const { rows, blocks, k, cRow, activation, past } = spec;
+  const [value, more] = [a.newVec(), a.newVec()];
+  for (let column = 0; column * BLOCK < columns; column++) {
+    const count = Math.min(BLOCK, columns - column * BLOCK);
+    const offset = row * cRow + column * ROW_BYTES;
+    const sum = blocks * roundedBytes(rows, k) + sumTile(r, column) * BLOCK_BYTES + i * ROW_BYTES;
+    a.load(value, at(scratch, sum));
+    if (residual !== undefined) {
+      a.load(more, atIndex(c, residual, 1, offset), count);
+      a.binary('add', value, value, more);
+    }
+    if (activation !== null) emitActivation(a, activation, value);
+    if (past) a.storePast(at(c, offset), value);
+    else a.store(at(c, offset), value, count);
+  }
+  a.freeVec(value, more);
+}

@@ -1,0 +1,107 @@
+/** C = activation(A·op(B) + bias + residual) of bf16 factors: B is packed in panels first, rows of A on their way. */
+import type { ActivationName } from '../graph/activations.ts';
+import type { BlockSource } from './bf16-pairs.ts';
+import { panelsBytes, panelTiles } from './bf16-panels.ts';
+import {
+  MOST_ROWS,
+  type RowsSpec,
+  roundedBytes,
+  rowsKernel,
+  rowsScratchBytes,
+  rowsSlots,
+} from './bf16-rows-kernel.ts';
+import { storesPast } from './large-tensors.ts';
+import type { TaskPlan, Tile } from './plan.ts';
+import type { BufferPlace } from './rename-buffers.ts';
+import { spans } from './split-work.ts';
+import { evenParts } from './window-blocks.ts';
+
+/** Rounded rows of so many bytes stay in the second cache, beside a panel and what comes and goes. */
+const ROUNDED_BYTES = 2 ** 18;
+const MOST_BLOCKS = 8;
+const MOST_TILES = 16;
+
+export interface RowsTask {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Bytes from one stored row to the next. */
+  readonly aRow: number;
+  readonly bRow: number;
+  readonly cRow: number;
+  /** B is stored as [n, k] instead of [k, n]. */
+  readonly transposeB: boolean;
+  readonly bias?: BufferPlace | undefined;
+  /** Of C's layout; it may be C itself. */
+  readonly residual?: BufferPlace | undefined;
+  readonly activation: ActivationName | null;
+  /** Nothing reads C soon. */
+  readonly past: boolean;
+}
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+const later = ({ buffer, offset }: BufferPlace, bytes: number): BufferPlace => ({
+  buffer,
+  offset: offset + bytes,
+});
+
+/** Blocks of equal height, of which some are rounded at a time, and that several times. */
+interface Turns {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly blocks: number;
+  readonly turns: number;
+}
+
+function turnsOf(m: number, k: number): readonly Turns[] {
+  const heights = evenParts(m, MOST_ROWS);
+  const all: Turns[] = [];
+  let firstRow = 0;
+  for (const rows of new Set(heights)) {
+    const count = heights.filter((height) => height === rows).length;
+    const fitting = Math.floor(ROUNDED_BYTES / roundedBytes(rows, k));
+    const most = Math.max(1, Math.min(MOST_BLOCKS, fitting, Math.ceil(count / MOST_TILES)));
+    const groups = spans(count, Math.ceil(count / most)).map(({ first, end }) => end - first);
+    for (const blocks of new Set(groups)) {
+      const same = groups.filter((group) => group === blocks).length;
+      for (const { first, end } of spans(same, Math.ceil((MOST_TILES * same) / groups.length))) {
+        all.push({ firstRow, rows, blocks, turns: end - first });
+        firstRow += (end - first) * blocks * rows;
+      }
+    }
+  }
+  return all;
+}
+
+/** Buffers: `input0` A, `input1` B, `output` C. */
+export function planBf16Rows(task: RowsTask): TaskPlan {
+  const { m, n, k, aRow, bRow, cRow, transposeB, activation, residual } = task;
+  const source: BlockSource = {
+    run: transposeB ? 'along' : 'across',
+    rowBytes: bRow,
+    turn: transposeB,
+  };
+  const panels = { source, n, k };
+  const b: BufferPlace = { buffer: 'input1', offset: 0 };
+  const packed: BufferPlace = { buffer: 'scratch', offset: 0 };
+  const past = task.past && cRow === n * 4 && storesPast(m, m * cRow, n);
+  let scratch = aligned(panelsBytes(panels));
+  const tiles = turnsOf(m, k).map(({ firstRow, rows, blocks, turns }): Tile => {
+    const spec: RowsSpec = {
+      ...{ rows, blocks, n, k, aRow, cRow, activation, past },
+      residual: residual !== undefined,
+    };
+    const slots = rowsSlots({
+      a: { buffer: 'input0', offset: firstRow * aRow },
+      panels: packed,
+      c: { buffer: 'output', offset: firstRow * cRow },
+      residual: residual ? later(residual, firstRow * cRow) : 0,
+      scratch: { buffer: 'scratch', offset: scratch },
+      turns,
+    });
+    scratch += aligned(rowsScratchBytes(spec));
+    return { kernel: rowsKernel(spec), slots };
+  });
+  const steps = [panelTiles(panels, b, task.bias, packed), tiles];
+  return { constants: [], scratchBytes: scratch, steps, flops: 2 * m * n * k };
+}

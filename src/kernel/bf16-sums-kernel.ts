@@ -1,0 +1,175 @@
+/**
+ * C = Aᵀ·B of bf16 factors with f32 sums, on AMX, where the sums are long: gradients of weights, moments. Both
+ * factors are stored across the sum. A chunk of rows of both is packed where the second cache holds it, and
+ * multiplied into all of C, which is read and written once a chunk.
+ *
+ *     scratch   left blocks of the chunk [m/32][steps/32][2], then right ones [n/32][steps/32][2] (bf16-pairs.ts)
+ *     C         whole tiles: rows and columns are padded to multiples of 32
+ */
+import type { Int, VectorAssembler } from '../assembler/vector-assembler.ts';
+import { BLOCK, BLOCK_BYTES, type BlockSource, emitBlock, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
+import { tilesOf } from './bf16-rows-kernel.ts';
+import { countBySlot } from './emit.ts';
+import type { KernelSpec, Slot } from './plan.ts';
+
+export interface SumsSpec {
+  /** Rows and columns of C. */
+  readonly m: number;
+  readonly n: number;
+  /** Products of a chunk, a multiple of 32, and of what remains after whole ones. */
+  readonly chunk: number;
+  readonly rest: number;
+  /** Bytes from one row to the next. */
+  readonly aRow: number;
+  readonly bRow: number;
+  readonly cRow: number;
+}
+
+const SLOT = { a: 1, b: 2, c: 3, scratch: 4, chunks: 5 } as const;
+
+export interface SumsRecord {
+  readonly a: Slot;
+  readonly b: Slot;
+  readonly c: Slot;
+  readonly scratch: Slot;
+  /** Whole chunks. */
+  readonly chunks: number;
+}
+
+export function sumsSlots({ a, b, c, scratch, chunks }: SumsRecord): readonly Slot[] {
+  return [a, b, c, scratch, chunks];
+}
+
+/** Rows or columns that are computed at a time: two tiles. */
+export const PAIR = 2 * BLOCK;
+
+const pairsIn = (numbers: number): number => Math.ceil(numbers / PAIR);
+
+/** Bytes of a packed factor's chunk. */
+export function packedChunkBytes(numbers: number, steps: number): number {
+  return pairsIn(numbers) * 2 * Math.ceil(steps / STEPS) * BLOCK_BYTES;
+}
+
+export function sumsScratchBytes({ m, n, chunk, rest }: SumsSpec): number {
+  const steps = Math.max(chunk, rest);
+  return packedChunkBytes(m, steps) + packedChunkBytes(n, steps);
+}
+
+export function sumsKernel(spec: SumsSpec): KernelSpec {
+  const { m, n, chunk, rest, aRow, bRow, cRow } = spec;
+  return {
+    name: `bf16_sums_${m}x${n}_${chunk}+${rest}_s${aRow},${bRow},${cRow}`,
+    generate: (a) => emitSums(a, spec),
+  };
+}
+
+interface Context {
+  readonly a: VectorAssembler;
+  readonly spec: SumsSpec;
+  readonly c: Int;
+  readonly scratch: Int;
+  /** 0 until C holds something. */
+  readonly holds: Int;
+  readonly line: Int;
+  readonly row: Int;
+}
+
+function emitSums(a: VectorAssembler, spec: SumsSpec): void {
+  const tiles = tilesOf(a);
+  const [left, right, c, scratch] = [a.slot(SLOT.a), a.slot(SLOT.b), a.slot(SLOT.c), a.slot(SLOT.scratch)];
+  const [holds, line, row] = [a.int(0), a.int(ROW_BYTES), a.int(spec.cRow)];
+  const context: Context = { a, spec, c, scratch, holds, line, row };
+  tiles.configure(Array.from({ length: 8 }, () => ({ rows: BLOCK, rowBytes: ROW_BYTES })));
+  const chunk = (steps: number): void => {
+    const to = a.newInt();
+    a.moveInt(to, scratch);
+    emitPacking(a, { run: 'across', rowBytes: spec.aRow, turn: true }, spec.m, steps, left, to);
+    emitPacking(a, { run: 'across', rowBytes: spec.bRow, turn: false }, spec.n, steps, right, to);
+    a.freeInt(to);
+    emitProducts(context, steps);
+    a.moveInt(holds, 1);
+  };
+  countBySlot(a, SLOT.chunks, () => chunk(spec.chunk));
+  if (spec.rest > 0) chunk(spec.rest);
+  tiles.release();
+  a.freeInt(left, right, c, scratch, holds, line, row);
+}
+
+/** `from` moves on by the rows it has read, `to` behind the packed blocks. */
+function emitPacking(
+  a: VectorAssembler,
+  source: BlockSource,
+  numbers: number,
+  steps: number,
+  from: Int,
+  to: Int,
+): void {
+  const chunks = Math.ceil(steps / STEPS);
+  const { whole, rest } = runsOf(numbers, PAIR);
+  const pairBytes = chunks * 2 * BLOCK_BYTES;
+  const two = (part: number, others: number): void => {
+    for (const i of [0, 1]) {
+      emitBlock(a, source, { steps: part, others: clamp(others - i * BLOCK) }, from, to);
+      a.addInt(from, ROW_BYTES);
+      a.addInt(to, BLOCK_BYTES);
+    }
+    a.addInt(to, pairBytes - 2 * BLOCK_BYTES);
+  };
+  const across = (part: number): void => {
+    a.loop(whole, () => two(part, PAIR));
+    if (rest > 0) two(part, rest);
+    a.addInt(from, part * source.rowBytes - pairsIn(numbers) * 2 * ROW_BYTES);
+    a.addInt(to, 2 * BLOCK_BYTES - pairsIn(numbers) * pairBytes);
+  };
+  const runs = runsOf(steps, STEPS);
+  a.loop(runs.whole, () => across(STEPS));
+  if (runs.rest > 0) across(runs.rest);
+  a.addInt(to, (pairsIn(numbers) - 1) * pairBytes);
+}
+
+const clamp = (count: number): number => Math.max(0, Math.min(BLOCK, count));
+
+/** C += left·right, or C = left·right where it holds nothing yet. Tiles: four sums, two left blocks, two right ones. */
+function emitProducts({ a, spec, c, scratch, holds, line, row }: Context, steps: number): void {
+  const tiles = tilesOf(a);
+  const chunks = Math.ceil(steps / STEPS);
+  const pairBytes = chunks * 2 * BLOCK_BYTES;
+  const sums = [0, 1, 2, 3] as const;
+  const [left, right] = [a.newInt(), a.newInt()];
+  a.moveInt(right, scratch);
+  a.addInt(right, packedChunkBytes(spec.m, steps));
+  a.loop(pairsIn(spec.n), () => {
+    a.moveInt(left, scratch);
+    a.loop(pairsIn(spec.m), () => {
+      const placeOf = (tile: number): number => (tile >> 1) * BLOCK * spec.cRow + (tile & 1) * ROW_BYTES;
+      a.ifNonZero(
+        holds,
+        () => {
+          for (const tile of sums) tiles.load(tile, c, row, placeOf(tile));
+        },
+        () => {
+          for (const tile of sums) tiles.zero(tile);
+        },
+      );
+      a.loop(chunks, () => {
+        tiles.load(4, left, line);
+        tiles.load(6, right, line);
+        tiles.dotBf16(0, 4, 6);
+        tiles.load(7, right, line, BLOCK_BYTES);
+        tiles.dotBf16(1, 4, 7);
+        tiles.load(5, left, line, BLOCK_BYTES);
+        tiles.dotBf16(2, 5, 6);
+        tiles.dotBf16(3, 5, 7);
+        a.addInt(left, 2 * BLOCK_BYTES);
+        a.addInt(right, 2 * BLOCK_BYTES);
+      });
+      for (const tile of sums) tiles.store(tile, c, row, placeOf(tile));
+      a.subtractInt(right, pairBytes);
+      a.addInt(c, PAIR * spec.cRow);
+    });
+    a.addInt(right, pairBytes);
+    a.addInt(c, 2 * ROW_BYTES - pairsIn(spec.m) * PAIR * spec.cRow);
+  });
+  a.subtractInt(c, pairsIn(spec.n) * 2 * ROW_BYTES);
+  a.freeInt(left, right);
+}

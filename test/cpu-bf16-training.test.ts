@@ -1,0 +1,170 @@
+/** Training in bf16 on the CPU engine: every op that multiplies matrices, what it learns, and where it is refused. */
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import type { NamedTensors } from '../src/engine/engine.ts';
+import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
+import { EngineError } from '../src/errors.ts';
+import { mobileOneConfig } from '../src/model/config.ts';
+import { initialWeights } from '../src/model/initialize.ts';
+import { buildMobileOne } from '../src/model/mobileone.ts';
+import { bfloat16ToNumber, numberToBfloat16 } from '../src/tensor/half.ts';
+import { createRandom } from '../src/tensor/random.ts';
+import type { Tensor, Weights } from '../src/tensor/tensor.ts';
+import { targetsInput, trainingStep } from '../src/training/classify-step.ts';
+import { stepInputs } from '../src/training/learning-step.ts';
+import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
+import { namedRecipe } from '../src/training/recipes.ts';
+import { memoryRunStore } from '../src/training/run-store.ts';
+import { train } from '../src/training/train.ts';
+import { type CaseValues, caseError, type OpCase, runWholeCase } from './cases/op-case.ts';
+import { bf16MomentCases, bf16ProductCases } from './cases/training-bf16.ts';
+import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { tinyConfig, tinyData, tinyWeights } from './support/tiny-run.ts';
+
+after(() => pool.dispose());
+
+const [batch, side, classes] = [8, 32, 4];
+const model = mobileOneConfig('s0', {
+  widths: [1, 0.5, 0.25, 0.0625],
+  pairs: [1, 1, 1, 1],
+  branches: 2,
+  classes,
+});
+const graph = buildMobileOne(model, { form: 'train', batch, height: side, width: side });
+const weights = initialWeights(graph, 'timm', 3);
+const small = namedRecipe('small', 's0');
+const recipe: Recipe = checkRecipe({
+  ...small,
+  batch,
+  rateForBatch: batch,
+  epochs: 1,
+  rate: { ...small.rate, base: 0.05, warmUp: { ...small.rate.warmUp, length: 0 } },
+  precision: 'bf16',
+});
+
+async function refusal(target: string | undefined): Promise<string | false> {
+  const step = trainingStep({ graph, weights }, recipe);
+  try {
+    const options = { precision: 'bf16', ...(target ? { target } : {}) } as const;
+    (await engine.compile(step.graph, step.weights, options)).dispose();
+    return false;
+  } catch (error) {
+    assert.ok(error instanceof EngineError);
+    return error.message;
+  }
+}
+
+const lacking = await refusal(undefined);
+const skip = lacking !== false && `no training in bf16 here: ${lacking}`;
+
+for (const target of targets.filter((name) => name !== 'avx512'))
+  test(`training in bf16 is refused on ${target}, saying what it needs`, {
+    skip: skipTarget(target),
+  }, async () => {
+    assert.match(String(await refusal(target)), new RegExp(`AMX-BF16.*; target ${target} has`));
+  });
+
+test('a run that the engine refuses leaves no files', async () => {
+  const store = memoryRunStore();
+  const config = tinyConfig({ precision: 'bf16' });
+  const run = train({ engine: referenceEngine, config, weights: tinyWeights(), data: tinyData(), store });
+  await assert.rejects(run, /precision must be "f32" or "f64", found "bf16"; use engine "cpu"/);
+  assert.equal(store.files.size, 0);
+});
+
+const rounded = ({ shape, data }: Tensor): Tensor => ({
+  shape,
+  data: Float32Array.from(data, (x) => bfloat16ToNumber(numberToBfloat16(x))),
+});
+
+/** The same case on numbers that are bf16 already. */
+function onRounded(c: OpCase): OpCase {
+  const fit = (values: CaseValues): CaseValues => {
+    const { inputs, weights } = c.fit?.(values) ?? values;
+    return {
+      inputs: Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, rounded(tensor)])),
+      weights: new Map([...weights].map(([name, tensor]) => [name, rounded(tensor)])),
+    };
+  };
+  return { ...c, fit };
+}
+
+describe('ops in bf16', { skip }, () => {
+  const errors = async (c: OpCase, precision: 'f32' | 'bf16'): Promise<readonly number[]> => {
+    const expected = await runWholeCase(referenceEngine, c, 'f64');
+    const found = await runWholeCase(engine, c, 'bf16');
+    return expected.map((tensor, i) => caseError(c, precision, found[i] ?? tensor, tensor));
+  };
+  for (const c of bf16ProductCases)
+    test(c.name, async () => {
+      // Products of bf16 numbers are exact in f32.
+      for (const error of await errors(onRounded(c), 'f32')) assert.ok(error <= 1, `${error}`);
+      for (const error of await errors(c, 'bf16')) assert.ok(error <= 1, `${error}`);
+      assert.ok(Math.max(...(await errors(c, 'f32'))) > 1, 'factors were not rounded');
+    });
+  for (const c of bf16MomentCases)
+    test(c.name, async () => {
+      for (const error of await errors(c, 'bf16')) assert.ok(error <= 1, `${error}`);
+      assert.ok(Math.max(...(await errors(c, 'f32'))) > 1, 'factors were not rounded');
+    });
+});
+
+interface Curve {
+  readonly losses: readonly number[];
+  readonly state: Weights;
+}
+
+/** Pictures whose class is the direction of their stripes, others in each step. */
+function batchOf(step: number): NamedTensors {
+  const random = createRandom(step + 1);
+  const images = new Float32Array(batch * side * side * 3);
+  const labels = new Float32Array(batch * classes);
+  for (let n = 0; n < batch; n++) {
+    const angle = (Math.PI * (n % classes)) / classes;
+    labels[n * classes + (n % classes)] = 1;
+    const phase = random.uniform() * 6;
+    for (let i = 0; i < side * side * 3; i++) {
+      const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+      const wave = Math.sin((x * Math.cos(angle) + y * Math.sin(angle)) * 0.7 + phase);
+      images[n * side * side * 3 + i] = wave + 0.1 * random.normal();
+    }
+  }
+  return {
+    image: { shape: [batch, side, side, 3], data: images },
+    [targetsInput]: { shape: [batch, classes], data: labels },
+  };
+}
+
+async function learn(precision: 'f32' | 'bf16', mergeBranches: Recipe['mergeBranches']): Promise<Curve> {
+  const steps = 60;
+  const rules: Recipe = { ...recipe, mergeBranches };
+  const step = trainingStep({ graph, weights }, rules);
+  const session = await engine.compile(step.graph, step.weights, { precision, threads: 2 });
+  const losses: number[] = [];
+  for (let i = 0; i < steps; i++) {
+    const scheduled = stepInputs(rules, { step: i, stepsPerEpoch: steps, epochs: 1 });
+    const { loss } = await session.run({ ...batchOf(i), ...scheduled });
+    losses.push(loss?.data[0] ?? Number.NaN);
+  }
+  const state = session.state();
+  session.dispose();
+  return { losses, state };
+}
+
+const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+describe('learning in bf16', { skip }, () => {
+  for (const merge of ['all', 'none'] as const)
+    test(`losses fall as in f32, branches merged: ${merge}`, async () => {
+      const [plain, low] = [await learn('f32', merge), await learn('bf16', merge)];
+      const ends = (curve: Curve): readonly number[] =>
+        [0, 15, 30, 45].map((first) => mean(curve.losses.slice(first, first + 15)));
+      assert.ok(Math.abs((plain.losses[0] ?? 0) - (low.losses[0] ?? 9)) < 2e-3);
+      // After some steps the two differ as two runs that round in another order do.
+      const [expected, found] = [ends(plain), ends(low)];
+      for (const [i, loss] of found.entries())
+        assert.ok(Math.abs(loss - (expected[i] ?? 9)) < 0.1, `${found}, in f32 ${expected}`);
+      assert.ok((found[0] ?? 0) > 1 && (found[3] ?? 9) < 0.55, `${found}`);
+      for (const tensor of low.state.values()) assert.ok(tensor.data instanceof Float32Array);
+    });
+});
