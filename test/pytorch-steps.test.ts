@@ -5,15 +5,23 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
+import { anchorTargets, type TargetObject, writeAnchorTargets } from '../src/detection/anchor-targets.ts';
+import { anchorBoxes } from '../src/detection/anchors.ts';
+import { ssdAssignRule } from '../src/detection/assign.ts';
+import { boxCoders } from '../src/detection/box-coder.ts';
 import type { Engine, NamedTensors, Precision } from '../src/engine/engine.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { graphBuilder } from '../src/graph/builder.ts';
-import { valueAt } from '../src/graph/graph.ts';
+import { type CheckedGraph, valueAt } from '../src/graph/graph.ts';
 import type { Net } from '../src/graph/net.ts';
 import type { MobileOneConfig } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
+import { buildHeadNet } from '../src/task/head-net.ts';
+import { detectHead } from '../src/task/task-head.ts';
 import { elementCount, type Shape, type Tensor } from '../src/tensor/tensor.ts';
-import { type StepRules, trainingStep } from '../src/training/classify-step.ts';
+import { classifyLoss } from '../src/training/classify-step.ts';
+import { detectLoss, labelsInput, offsetsInput } from '../src/training/detect-task.ts';
+import { type AddLoss, type LearningRules, learningStep } from '../src/training/learning-step.ts';
 import { engine as cpuEngine, pool, skipTarget, targets } from './support/cpu.ts';
 import { digest, hashedParameter, hashedUniform } from './support/hashed-values.ts';
 
@@ -38,9 +46,13 @@ interface Steps {
   readonly gradients: readonly { readonly step: number; readonly of: Digests }[];
   readonly parameters: Digests;
   readonly statistics: Digests;
+  /** Of detection: the objects of each picture, how many anchors find one, channels of the extra maps. */
+  readonly objects?: readonly (readonly Omit<TargetObject, 'crowd'>[])[];
+  readonly found?: readonly number[];
+  readonly extras?: readonly number[];
 }
 
-type NetName = 'tiny' | 's0' | 's4';
+type NetName = 'tiny' | 's0' | 's4' | 'ssdlite';
 
 function stepsOf(net: NetName): Steps {
   const path = new URL(`../../test/fixtures/training-steps/${net}.json`, import.meta.url);
@@ -49,19 +61,17 @@ function stepsOf(net: NetName): Steps {
 
 after(() => pool.dispose());
 
-function rulesOf({ momentum, smoothing }: Steps, mergeBranches: StepRules['mergeBranches']): StepRules {
-  return {
-    optimizer: { kind: 'sgd', momentum, nesterov: false },
-    decayed: { norms: false, biases: false },
-    clip: null,
-    average: null,
-    layerDecay: 1,
-    freeze: 'none',
-    loss: { kind: 'crossEntropy', smoothing },
-    distill: null,
-    mergeBranches,
-  };
-}
+type Merging = LearningRules['mergeBranches'];
+
+const rulesOf = ({ momentum }: Steps, mergeBranches: Merging): LearningRules => ({
+  optimizer: { kind: 'sgd', momentum, nesterov: false },
+  decayed: { norms: false, biases: false },
+  clip: null,
+  average: null,
+  layerDecay: 1,
+  freeze: 'none',
+  mergeBranches,
+});
 
 function configOf(steps: Steps): MobileOneConfig {
   return {
@@ -74,24 +84,77 @@ function configOf(steps: Steps): MobileOneConfig {
       squeezeExcitePairs,
     })),
     branches: steps.k,
-    classes: steps.classes,
+    classes: steps.extras ? 0 : steps.classes,
     squeezeRounding: 'floor',
   };
 }
 
-type Make = (shape: Shape, data: Float64Array) => Tensor;
+type Make = (shape: Shape, data: ArrayLike<number>) => Tensor;
+
+/** What is learned, and from what. */
+interface Lesson {
+  readonly net: CheckedGraph;
+  readonly addLoss: AddLoss;
+  readonly truth: NamedTensors;
+}
+
+function classifying(steps: Steps, tensor: Make): Lesson {
+  const { size, batch, classes, smoothing } = steps;
+  const targets = new Float64Array(batch * classes);
+  for (let i = 0; i < batch; i++) targets[i * classes + ((i * 7) % classes)] = 1;
+  return {
+    net: buildMobileOne(configOf(steps), { form: 'train', batch, height: size, width: size }),
+    addLoss: classifyLoss({ loss: { kind: 'crossEntropy', smoothing }, distill: null }),
+    truth: { targets: tensor([batch, classes], targets) },
+  };
+}
+
+/** Anchors, what they are to find, and the loss: all torchvision's. */
+function detecting(steps: Steps, tensor: Make): Lesson {
+  const { size, batch, classes, objects = [], extras = [] } = steps;
+  const head = detectHead('torchvision', size, extras);
+  const built = buildHeadNet(head, configOf(steps), classes, {
+    form: 'train',
+    batch,
+    height: size,
+    width: size,
+  });
+  const anchors = anchorBoxes(head.anchors, built.maps, [size, size]);
+  const written = anchorTargets(batch, anchors);
+  const style = { assign: ssdAssignRule, coder: boxCoders.torchvision, background: 0 };
+  objects.forEach((own, image) => {
+    const known = own.map((one) => ({ ...one, crowd: false }));
+    writeAnchorTargets(style, anchors, known, written, image);
+  });
+  const count = anchors.length / 4;
+  const found = objects.map(
+    (_, image) =>
+      written.labels.subarray(image * count, (image + 1) * count).filter((label) => label > 0).length,
+  );
+  assert.deepEqual(found, steps.found, 'anchors that find an object');
+  return {
+    net: built.graph,
+    addLoss: detectLoss(head, classes, 3),
+    truth: {
+      [labelsInput]: tensor([batch, count], written.labels),
+      [offsetsInput]: tensor([batch, count, 4], written.offsets),
+    },
+  };
+}
 
 /** The step, with the gradients that its optimizer takes as outputs `gradient of <parameter>`. */
-function stepOf(steps: Steps, mergeBranches: StepRules['mergeBranches'], tensor: Make): Net {
-  const { size, batch } = steps;
-  const net = buildMobileOne(configOf(steps), { form: 'train', batch, height: size, width: size });
+function stepOf(steps: Steps, { net, addLoss }: Lesson, mergeBranches: Merging, tensor: Make): Net {
   const fresh = new Map(
     net.parameters.map(({ value, role }) => {
       const { name, shape } = valueAt(net, value);
       return [name, tensor(shape, hashedParameter(name, shape, role, steps.shift))] as const;
     }),
   );
-  const { graph, weights } = trainingStep({ graph: net, weights: fresh }, rulesOf(steps, mergeBranches));
+  const { graph, weights } = learningStep(
+    { graph: net, weights: fresh },
+    rulesOf(steps, mergeBranches),
+    addLoss,
+  );
   const b = graphBuilder(graph.name, graph);
   for (const node of graph.nodes) {
     const [parameter, gradient] = node.inputs;
@@ -112,7 +175,7 @@ interface Run {
   readonly engine: Engine;
   readonly precision: Precision;
   readonly target?: string;
-  readonly mergeBranches?: StepRules['mergeBranches'];
+  readonly mergeBranches?: Merging;
 }
 
 async function train(
@@ -122,17 +185,16 @@ async function train(
   const steps = stepsOf(net);
   const tensor: Make = (shape, data) => ({
     shape,
-    data: precision === 'f64' ? data : Float32Array.from(data),
+    data: precision === 'f64' ? Float64Array.from(data) : Float32Array.from(data),
   });
-  const { graph, weights } = stepOf(steps, mergeBranches, tensor);
+  const lesson = (net === 'ssdlite' ? detecting : classifying)(steps, tensor);
+  const { graph, weights } = stepOf(steps, lesson, mergeBranches, tensor);
   const { size, batch } = steps;
   const pixels = [batch, size, size, 3];
   const image = hashedUniform(`${net}:image`, elementCount(pixels)).map((u) => Math.fround(u * Math.sqrt(3)));
-  const targets = new Float64Array(batch * steps.classes);
-  for (let i = 0; i < batch; i++) targets[i * steps.classes + ((i * 7) % steps.classes)] = 1;
   const inputs: NamedTensors = {
     image: tensor(pixels, image),
-    targets: tensor([batch, steps.classes], targets),
+    ...lesson.truth,
     rates: tensor([2], Float64Array.of(steps.rate, steps.decay)),
   };
   const session = await engine.compile(graph, weights, { precision, ...(target ? { target } : {}) });
@@ -159,7 +221,9 @@ function gradientsIn(outputs: NamedTensors): ReadonlyMap<string, Tensor> {
 function errorsOf(found: ReadonlyMap<string, Tensor>, expected: Digests) {
   const errors = Object.entries(expected).map(([name, [norm, projection, rounding]]) => {
     const [ownNorm, ownProjection] = digest(name, found.get(name)?.data ?? assert.fail(`${name} is missing`));
-    const error = Math.max(Math.abs(ownNorm - norm), Math.abs(ownProjection - projection)) / norm;
+    // What no anchor with an object leads to must have no gradient at all.
+    const scale = norm > 0 ? norm : Number.MIN_VALUE;
+    const error = Math.max(Math.abs(ownNorm - norm), Math.abs(ownProjection - projection)) / scale;
     return { name, error, rounding };
   });
   return errors.sort((a, b) => a.error - b.error);
@@ -191,6 +255,12 @@ interface Tolerance {
 const single: Tolerance = { losses: 1e-5, gradients: 1e-3, parameters: 1e-5, statistics: 1e-4 };
 /** The fixture has eight digits. */
 const double: Tolerance = { losses: 1e-12, gradients: 2e-7, parameters: 2e-7, statistics: 2e-7 };
+
+/** Offsets that anchors are to find are f32 here and f64 there. */
+const detection = {
+  double: { ...double, losses: 1e-6, gradients: 1e-4, parameters: 1e-6, statistics: 1e-5 },
+  single,
+};
 
 interface Comparison {
   readonly net: NetName;
@@ -258,6 +328,17 @@ describe('ten steps as in PyTorch', () => {
         await compare({ net: 'tiny', run, tolerance: single }, (text) => t.diagnostic(text));
       });
   }
+  test('three steps of SSDLite with torchvision’s loss, on the reference engine', async (t) => {
+    const run = { engine: referenceEngine, precision: 'f64' } as const;
+    await compare({ net: 'ssdlite', run, tolerance: detection.double }, (text) => t.diagnostic(text));
+  });
+  for (const target of targets)
+    test(`three steps of SSDLite with torchvision’s loss, on ${target}`, {
+      skip: skipTarget(target),
+    }, async (t) => {
+      const run = { engine: cpuEngine, precision: 'f32', target } as const;
+      await compare({ net: 'ssdlite', run, tolerance: detection.single }, (text) => t.diagnostic(text));
+    });
   for (const [net, mergeBranches] of whole)
     test(`MobileOne ${net}, merged branches: ${mergeBranches}`, async (t) => {
       const run = { engine: cpuEngine, precision: 'f32', mergeBranches } as const;

@@ -6,12 +6,21 @@ import { ShapeError } from '../errors.ts';
  */
 export type Corners = Float32Array;
 
-export interface AnchorLevel {
+export type AnchorLevel = StyledLevel | ShapedLevel;
+
+/** Anchors as the published SSDs choose them. */
+export interface StyledLevel {
   /** Sides of the two squares, in pixels. */
   readonly sizes: readonly [size: number, between: number];
   /** For each r two boxes of the first square's area: r times as wide as tall, and r times as tall as wide. */
   readonly ratios: readonly number[];
   /** Pixels between centres; absent: the input's side over the map's. Centres start at half of it. */
+  readonly stride?: number;
+}
+
+/** Any anchors. */
+export interface ShapedLevel {
+  readonly shapes: readonly (readonly [width: number, height: number])[];
   readonly stride?: number;
 }
 
@@ -66,11 +75,13 @@ export const anchorStyles = {
 
 export type AnchorStyleName = keyof typeof anchorStyles;
 
-export const anchorsAt = ({ ratios }: AnchorLevel): number => 2 + 2 * ratios.length;
+export const anchorsAt = (level: AnchorLevel): number =>
+  'shapes' in level ? level.shapes.length : 2 + 2 * level.ratios.length;
 
 /**
  * @param maps rows and columns of each level's feature map
- * @returns all boxes: by level, then row, column, and in each place the squares, then wide and tall ones by ratio
+ * @returns all boxes: by level, then row, column, and in each place the squares, then wide and tall ones by ratio, or
+ *   the shapes in their order
  * @throws ShapeError when there are not as many maps as levels
  */
 export function anchorBoxes(
@@ -98,7 +109,12 @@ export function anchorBoxes(
   return Float32Array.from(boxes);
 }
 
-function levelSides({ sizes: [size, between], ratios }: AnchorLevel): readonly (readonly [number, number])[] {
+function levelSides(level: AnchorLevel): readonly (readonly [number, number])[] {
+  if ('shapes' in level) return level.shapes;
+  const {
+    sizes: [size, between],
+    ratios,
+  } = level;
   return [
     [size, size],
     [between, between],

@@ -29,33 +29,11 @@ export interface SsdLoss {
   readonly boxes: number;
 }
 
-interface Anchor {
-  readonly level: SsdLevel;
-  readonly levelIndex: number;
-  /** Of its scores, and of its box, within the level's. */
-  readonly score: number;
-  readonly box: number;
-}
-
-interface Measured {
-  /** Cross-entropy of each anchor of a picture. */
-  readonly losses: Float64Array;
-  /** Anchors of a picture that count, with an object first. */
-  readonly objects: readonly number[];
-  readonly hardest: readonly number[];
-}
-
+/** Anchors of one picture on a level. */
 const anchorsOf = ({ boxes }: SsdLevel, images: number): number => boxes.length / 4 / images;
 
-function* anchorsOfImage(input: SsdLossInput, image: number): Generator<Anchor> {
-  for (const [levelIndex, level] of input.levels.entries()) {
-    const count = anchorsOf(level, input.images);
-    for (let i = 0; i < count; i++) {
-      const at = image * count + i;
-      yield { level, levelIndex, score: at * input.classes, box: 4 * at };
-    }
-  }
-}
+const anchorsIn = ({ levels, images }: SsdLossInput): number =>
+  levels.reduce((sum, level) => sum + anchorsOf(level, images), 0);
 
 function logOfSum(scores: ArrayLike<number>, from: number, count: number): number {
   let most = Number.NEGATIVE_INFINITY;
@@ -65,61 +43,88 @@ function logOfSum(scores: ArrayLike<number>, from: number, count: number): numbe
   return most + Math.log(sum);
 }
 
-function measure(input: SsdLossInput, image: number, anchors: readonly Anchor[]): Measured {
-  const losses = new Float64Array(anchors.length);
-  const [objects, others]: [number[], number[]] = [[], []];
-  anchors.forEach(({ level, score }, i) => {
-    const label = input.labels[image * anchors.length + i] ?? input.background;
-    if (label < 0) return;
-    losses[i] = logOfSum(level.scores, score, input.classes) - (level.scores[score + label] ?? 0);
-    (label === input.background ? others : objects).push(i);
-  });
-  others.sort((a, b) => (losses[b] ?? 0) - (losses[a] ?? 0) || a - b);
-  return { losses, objects, hardest: others.slice(0, input.negatives * objects.length) };
+/** How an anchor counts. */
+const [UNCOUNTED, NEGATIVE, OBJECT] = [0, 1, 2];
+
+/** One picture's anchors, level after level. */
+interface Measured {
+  /** Cross-entropy of each; 0 for those that do not count at all. */
+  readonly losses: Float64Array;
+  /** OBJECT, NEGATIVE for the hardest others, else UNCOUNTED. */
+  readonly counted: Uint8Array;
+  /** Anchors with an object. */
+  readonly found: number;
+}
+
+function measure(input: SsdLossInput, image: number): Measured {
+  const { labels, levels, classes, background, images, negatives } = input;
+  const total = anchorsIn(input);
+  const losses = new Float64Array(total);
+  const others = new Float64Array(total);
+  const counted = new Uint8Array(total);
+  let [anchor, found, rest] = [0, 0, 0];
+  for (const level of levels) {
+    const count = anchorsOf(level, images);
+    for (let i = 0; i < count; i++, anchor++) {
+      const label = labels[image * total + anchor] ?? background;
+      if (label < 0) continue;
+      const from = (image * count + i) * classes;
+      const loss = logOfSum(level.scores, from, classes) - (level.scores[from + label] ?? 0);
+      losses[anchor] = loss;
+      if (label === background) others[rest++] = loss;
+      else {
+        counted[anchor] = OBJECT;
+        found++;
+      }
+    }
+  }
+  countHardest(input, image, { losses, counted, found }, others.subarray(0, rest), negatives * found);
+  return { losses, counted, found };
+}
+
+/** Of equal losses those of the first anchors. @param others losses of all anchors that are background; reordered */
+function countHardest(
+  { labels, background }: SsdLossInput,
+  image: number,
+  { losses, counted }: Measured,
+  others: Float64Array,
+  wanted: number,
+): void {
+  if (wanted === 0) return;
+  others.sort();
+  const least = others[Math.max(0, others.length - wanted)] ?? 0;
+  let above = 0;
+  while (above < others.length && (others[others.length - 1 - above] ?? 0) > least) above++;
+  let equal = wanted - above;
+  for (let anchor = 0; anchor < losses.length; anchor++) {
+    if (labels[image * losses.length + anchor] !== background) continue;
+    const loss = losses[anchor] ?? 0;
+    if (loss > least || (loss === least && equal-- > 0)) counted[anchor] = NEGATIVE;
+  }
 }
 
 const smoothL1 = (x: number): number => (Math.abs(x) < 1 ? 0.5 * x * x : Math.abs(x) - 0.5);
 
-/** Calls back for each picture, then gives the divisor. */
-function overImages(
-  input: SsdLossInput,
-  visit: (image: number, anchors: readonly Anchor[], measured: Measured) => void,
-): void {
-  for (let image = 0; image < input.images; image++) {
-    const anchors = [...anchorsOfImage(input, image)];
-    visit(image, anchors, measure(input, image, anchors));
-  }
-}
-
 export function ssdLoss(input: SsdLossInput): SsdLoss {
-  let [classLoss, boxLoss, found] = [0, 0, 0];
-  overImages(input, (image, anchors, { losses, objects, hardest }) => {
-    for (const i of objects) classLoss += losses[i] ?? 0;
-    for (const i of hardest) classLoss += losses[i] ?? 0;
-    found += objects.length;
-    for (const i of objects) boxLoss += boxTerms(input, image, anchors, i, smoothL1);
-  });
-  const divisor = Math.max(1, found);
-  return { classes: classLoss / divisor, boxes: boxLoss / divisor };
-}
-
-/** Sum over the four offsets of one anchor; `term` also gets where the offset lies within its level. */
-function boxTerms(
-  { offsets }: SsdLossInput,
-  image: number,
-  anchors: readonly Anchor[],
-  index: number,
-  term: (difference: number, at: number) => number,
-): number {
-  const anchor = anchors[index];
-  if (anchor === undefined) return 0;
-  let sum = 0;
-  for (let axis = 0; axis < 4; axis++) {
-    const at = anchor.box + axis;
-    const wanted = offsets[4 * (image * anchors.length + index) + axis] ?? 0;
-    sum += term((anchor.level.boxes[at] ?? 0) - wanted, at);
+  const { levels, images, offsets } = input;
+  const total = anchorsIn(input);
+  let [classLoss, boxLoss, divisor] = [0, 0, 0];
+  for (let image = 0; image < images; image++) {
+    const { losses, counted, found } = measure(input, image);
+    divisor += found;
+    let anchor = 0;
+    for (const level of levels) {
+      const count = anchorsOf(level, images);
+      for (let i = 0; i < count; i++, anchor++) {
+        if (counted[anchor] !== UNCOUNTED) classLoss += losses[anchor] ?? 0;
+        if (counted[anchor] !== OBJECT) continue;
+        const [own, wanted] = [4 * (image * count + i), 4 * (image * total + anchor)];
+        for (let axis = 0; axis < 4; axis++)
+          boxLoss += smoothL1((level.boxes[own + axis] ?? 0) - (offsets[wanted + axis] ?? 0));
+      }
+    }
   }
-  return sum;
+  return { classes: classLoss / Math.max(1, divisor), boxes: boxLoss / Math.max(1, divisor) };
 }
 
 /** What a level's cotangents are written to; zero at first. */
@@ -134,30 +139,54 @@ export function ssdLossGradients(
   dloss: number,
   gradients: readonly SsdLevelGradients[],
 ): void {
-  const chosen: { image: number; anchors: readonly Anchor[]; measured: Measured }[] = [];
-  overImages(input, (image, anchors, measured) => void chosen.push({ image, anchors, measured }));
-  const found = chosen.reduce((sum, { measured }) => sum + measured.objects.length, 0);
+  const { levels, images, labels, background } = input;
+  const total = anchorsIn(input);
+  const measured = Array.from({ length: images }, (_, image) => measure(input, image));
+  const found = measured.reduce((sum, one) => sum + one.found, 0);
   const factor = dloss / Math.max(1, found);
-  for (const { image, anchors, measured } of chosen) {
-    for (const i of [...measured.objects, ...measured.hardest]) {
-      const anchor = anchors[i];
-      const target = anchor && gradients[anchor.levelIndex]?.scores;
-      if (!anchor || !target) continue;
-      const label = input.labels[image * anchors.length + i] ?? input.background;
-      const { scores } = anchor.level;
-      const whole = logOfSum(scores, anchor.score, input.classes);
-      for (let c = 0; c < input.classes; c++) {
-        const probability = Math.exp((scores[anchor.score + c] ?? 0) - whole);
-        target[anchor.score + c] = factor * (probability - (c === label ? 1 : 0));
+  measured.forEach(({ counted }, image) => {
+    let anchor = 0;
+    levels.forEach((level, index) => {
+      const target = gradients[index];
+      const count = anchorsOf(level, images);
+      for (let i = 0; i < count; i++, anchor++) {
+        if (target === undefined || counted[anchor] === UNCOUNTED) continue;
+        const at = image * count + i;
+        const label = labels[image * total + anchor] ?? background;
+        scoreGradients(input, level, at, label, factor, target.scores);
+        if (counted[anchor] === OBJECT)
+          boxGradients(input, level, at, image * total + anchor, factor, target);
       }
-    }
-    for (const i of measured.objects) {
-      const target = gradients[anchors[i]?.levelIndex ?? -1]?.boxes;
-      if (!target) continue;
-      boxTerms(input, image, anchors, i, (difference, at) => {
-        target[at] = factor * Math.min(Math.max(difference, -1), 1);
-        return 0;
-      });
-    }
+    });
+  });
+}
+
+function scoreGradients(
+  { classes }: SsdLossInput,
+  { scores }: SsdLevel,
+  at: number,
+  label: number,
+  factor: number,
+  target: SsdLevelGradients['scores'],
+): void {
+  const from = at * classes;
+  const whole = logOfSum(scores, from, classes);
+  for (let c = 0; c < classes; c++) {
+    const probability = Math.exp((scores[from + c] ?? 0) - whole);
+    target[from + c] = factor * (probability - (c === label ? 1 : 0));
+  }
+}
+
+function boxGradients(
+  { offsets }: SsdLossInput,
+  { boxes }: SsdLevel,
+  at: number,
+  anchor: number,
+  factor: number,
+  target: SsdLevelGradients,
+): void {
+  for (let axis = 0; axis < 4; axis++) {
+    const difference = (boxes[4 * at + axis] ?? 0) - (offsets[4 * anchor + axis] ?? 0);
+    target.boxes[4 * at + axis] = factor * Math.min(Math.max(difference, -1), 1);
   }
 }

@@ -1,3 +1,4 @@
+import { boxSection } from './box-evaluation.ts';
 import { documentOf, element, join, type Markup, styleSheet, text } from './markup.ts';
 import { pageStyle } from './page-style.ts';
 import type { NamedPlot } from './plots.ts';
@@ -10,11 +11,13 @@ export interface ReportParts {
   readonly history: readonly NamedPlot[];
   readonly evaluation: readonly NamedPlot[];
   readonly pixels: readonly NamedPlot[];
+  readonly boxes: readonly NamedPlot[];
   readonly sheets: readonly PreparedSheet[];
 }
 
 /** One file that needs no other: everything is inside, no script, nothing is fetched. @returns HTML */
-export function reportPage(report: RunReport, { history, evaluation, pixels, sheets }: ReportParts): string {
+export function reportPage(report: RunReport, parts: ReportParts): string {
+  const { history, evaluation, pixels, boxes, sheets } = parts;
   const { title, status, headline = [], model, speed = [], config } = report;
   const head = join([
     element('title', {}, text(title)),
@@ -39,6 +42,7 @@ export function reportPage(report: RunReport, { history, evaluation, pixels, she
       : []),
     ...(report.evaluation ? [evaluationSection(report.evaluation, evaluation)] : []),
     ...(report.pixels ? [pixelSection(report.pixels, pixels)] : []),
+    ...(report.boxes ? [boxSection(report.boxes, boxes)] : []),
     ...sheets.filter(({ pictures }) => pictures.length > 0).map(sheetHtml),
     ...(model ? [section('Model', row([factsTable(model.facts), formTable(model.forms)]))] : []),
     ...(speed.length > 0 ? [section('Speed', row([factsTable(speed)]))] : []),

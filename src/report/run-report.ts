@@ -1,6 +1,7 @@
 import type { Rgb } from '../image/class-colours.ts';
 import type { Image } from '../image/image.ts';
 import type { ClassificationMetrics } from '../metrics/classification.ts';
+import type { CategoryStats, CocoStats } from '../metrics/detection/coco-eval.ts';
 import type { PixelConfusion, SegmentationScores } from '../metrics/segmentation/confusion.ts';
 
 /** One epoch in numbers; what a run does not measure is left out or null. Named as the columns of `metrics.csv`. */
@@ -84,6 +85,13 @@ export interface PixelEvaluation {
   readonly note?: string;
 }
 
+/** Of boxes, as COCO judges them. */
+export interface BoxEvaluation {
+  readonly stats: CocoStats;
+  readonly classes: readonly (CategoryStats & { readonly className: string; readonly objects: number })[];
+  readonly note?: string;
+}
+
 /** All that a report tells, as plain data; sections without data are left out. */
 export interface RunReport {
   readonly title: string;
@@ -96,6 +104,7 @@ export interface RunReport {
   readonly bestEpoch?: number;
   readonly evaluation?: Evaluation;
   readonly pixels?: PixelEvaluation;
+  readonly boxes?: BoxEvaluation;
   readonly mistakes?: readonly Mistake[];
   readonly sheets?: readonly PictureSheet[];
   readonly model?: { readonly facts: readonly Fact[]; readonly forms: readonly FormCosts[] };

@@ -1,3 +1,4 @@
+import { boxPlots } from './box-evaluation.ts';
 import { evaluationPlots, historyPlots, type NamedPlot, pixelPlots } from './plots.ts';
 import { reportPage } from './report-page.ts';
 import type { RunReport } from './run-report.ts';
@@ -10,7 +11,7 @@ export interface ReportStore {
 
 /** All files of a report by name: `report.html`, and every plot and sheet of pictures as SVG in `plots/`. */
 export async function reportFiles(report: RunReport): Promise<ReadonlyMap<string, string>> {
-  const { history = [], bestEpoch, evaluation, pixels, mistakes = [], sheets = [] } = report;
+  const { history = [], bestEpoch, evaluation, pixels, boxes, mistakes = [], sheets = [] } = report;
   const withMistakes = [
     ...sheets,
     ...(mistakes.length > 0 ? [mistakeSheet(mistakes, evaluation?.classNames ?? [])] : []),
@@ -19,12 +20,14 @@ export async function reportFiles(report: RunReport): Promise<ReadonlyMap<string
     history: historyPlots(history, bestEpoch),
     evaluation: evaluation ? evaluationPlots(evaluation) : [],
     pixels: pixels ? pixelPlots(pixels) : [],
+    boxes: boxes ? boxPlots(boxes) : [],
     sheets: await Promise.all(withMistakes.map(prepareSheet)),
   };
   const plots: readonly NamedPlot[] = [
     ...parts.history,
     ...parts.evaluation,
     ...parts.pixels,
+    ...parts.boxes,
     ...parts.sheets.map(namedSheet),
   ];
   return new Map([

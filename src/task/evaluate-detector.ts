@@ -28,6 +28,8 @@ export interface TrueObject {
 
 export interface EvaluateDetectorOptions extends EvaluateHeadOptions {
   readonly truthOf: (index: number) => readonly TrueObject[];
+  /** How many of the first pictures to keep, whatever is in them; default 0. */
+  readonly examples?: number;
 }
 
 export interface ClassDetection extends CategoryStats {
@@ -57,6 +59,7 @@ export interface DetectionMetrics {
   readonly classes: readonly ClassDetection[];
   /** Most mistakes first. */
   readonly worst: readonly KeptDetections[];
+  readonly examples: readonly KeptDetections[];
 }
 
 /**
@@ -76,12 +79,13 @@ export function evaluateDetector(
 function detectionMeter(
   { head, labels }: HeadNet<DetectHead>,
   decode: ReturnType<typeof detectionDecoder>,
-  { truthOf, worst = 12 }: EvaluateDetectorOptions,
+  { truthOf, worst = 12, examples = 0 }: EvaluateDetectorOptions,
 ): HeadMeter<DetectionMetrics> {
   const { rule } = detectorStyles[head.style];
   const truths: DetectionTruth[] = [];
   const detections: Detection[] = [];
   const kept = keepMost<KeptDetections>(worst);
+  const first: KeptDetections[] = [];
   let count = 0;
   return {
     add: (outputs, { row, index, width, height }) => {
@@ -95,7 +99,9 @@ function detectionMeter(
       count++;
       const sure = found.filter(({ score }) => score >= shownScore);
       const { missed, wrong } = mistakes(sure, own);
-      if (missed + wrong > 0) kept.offer(missed + wrong, { index, missed, wrong, objects: sure });
+      const judged = { index, missed, wrong, objects: sure };
+      if (missed + wrong > 0) kept.offer(missed + wrong, judged);
+      if (first.length < examples) first.push(judged);
     },
     result: () => {
       const { stats, categories } = cocoEval(truths, detections, { categories: [...labels.keys()] });
@@ -106,7 +112,7 @@ function detectionMeter(
         objects: truths.filter(({ category, crowd }) => category === label && !crowd).length,
         ...(categories.get(label) ?? none),
       }));
-      return { count, stats, classes, worst: kept.items() };
+      return { count, stats, classes, worst: kept.items(), examples: first };
     },
   };
 }

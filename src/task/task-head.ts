@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { type AnchorStyle, type AnchorStyleName, anchorStyles } from '../detection/anchors.ts';
 import { type BoxCoder, boxCoders } from '../detection/box-coder.ts';
+import { fitAnchors } from '../detection/fit-anchors.ts';
 import { type DetectionRule, detectionRules } from '../detection/nms.ts';
 import { FormatError } from '../errors.ts';
 import { type DeepLabStyle, type DeepLabStyleName, deepLabStyles } from '../model/deeplabv3.ts';
@@ -27,11 +28,17 @@ const detect = v.strictObject({
   anchors: v.strictObject({
     levels: v.pipe(
       v.array(
-        v.strictObject({
-          sizes: v.strictTuple([length, length]),
-          ratios: v.array(length),
-          stride: v.exactOptional(length),
-        }),
+        v.union([
+          v.strictObject({
+            sizes: v.strictTuple([length, length]),
+            ratios: v.array(length),
+            stride: v.exactOptional(length),
+          }),
+          v.strictObject({
+            shapes: v.pipe(v.array(v.strictTuple([length, length])), v.minLength(1)),
+            stride: v.exactOptional(length),
+          }),
+        ]),
       ),
       v.minLength(2),
     ),
@@ -80,6 +87,17 @@ export const detectorStyles: Readonly<Record<AnchorStyleName, DetectorStyle>> = 
   },
   cvnets: { coder: boxCoders.cvnets, rule: detectionRules.cvnets, background: first },
 };
+
+/** A style's head with anchors fitted to the boxes of some data. @see fitAnchors */
+export function fittedHead(
+  style: AnchorStyleName,
+  size: number,
+  boxes: readonly (readonly [width: number, height: number])[],
+): DetectHead {
+  const anchors = fitAnchors(boxes, size);
+  const extraChannels = ssdLiteExtraChannels.slice(0, anchors.levels.length - 2);
+  return { task: 'detect', style, anchors, extraChannels };
+}
 
 /** A style's head for square inputs. @param size side in pixels */
 export function detectHead(

@@ -1,3 +1,4 @@
+import type { AnchorStyleName } from '../detection/anchors.ts';
 import { UsageError } from '../errors.ts';
 import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
 import type { Form } from '../model/block.ts';
@@ -7,10 +8,12 @@ import { buildHeadNet } from '../task/head-net.ts';
 import {
   type DetectHead,
   detectHead,
+  fittedHead,
   type SegmentHead,
   segmentHead,
   type TaskHead,
 } from '../task/task-head.ts';
+import { createRandom, deriveSeed, type Random } from '../tensor/random.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { detectRecipes, recipeIn, segmentRecipes } from './joint-recipes.ts';
 import { fittedTo, type RecipeChoice, type RunPlan } from './prepare-run.ts';
@@ -79,18 +82,29 @@ export function prepareSegmentRun(plan: SegmentPlan): PreparedHeadRun<SegmentCon
   };
 }
 
+export interface DetectPlan extends HeadRunPlan {
+  /** Whose anchors, or fitted to `boxes`; default the source's, else fitted, else torchvision's. */
+  readonly anchors?: AnchorStyleName | 'data';
+  /** Sides of the training objects' boxes, as shares of their pictures' sides. */
+  readonly boxes?: readonly (readonly [width: number, height: number])[];
+}
+
 /** Everything a run needs to start that learns detection. @throws UsageError for what cannot be */
-export function prepareDetectRun(
-  plan: HeadRunPlan & { readonly head?: DetectHead },
-): PreparedHeadRun<DetectConfig> {
+export function prepareDetectRun(plan: DetectPlan): PreparedHeadRun<DetectConfig> {
   const recipe = chosen(plan, detectRecipes, 'small-detect', checkDetectRecipe, 1);
-  const known = plan.from?.head?.task === 'detect' ? plan.from.head : undefined;
-  const head = plan.head ?? known ?? detectHead('torchvision', recipe.evaluation.width);
+  const head = headOf(plan, recipe.evaluation.width);
   const basics = basicsOf(plan, recipe);
   return {
     config: { ...basics, recipe, task: 'detect', head },
     ...startOf(plan, basics, head, recipe, false),
   };
+}
+
+function headOf({ from, anchors, boxes = [] }: DetectPlan, size: number): DetectHead {
+  if (anchors === undefined && from?.head?.task === 'detect') return from.head;
+  if (anchors !== undefined && anchors !== 'data') return detectHead(anchors, size);
+  const sides = boxes.map(([width, height]) => [width * size, height * size] as const);
+  return sides.length > 0 ? fittedHead('torchvision', size, sides) : detectHead('torchvision', size);
 }
 
 /** What pictures show where nothing is: drawings leave it as it is. */
@@ -162,6 +176,7 @@ function startOf(
   const { graph } = buildHeadNet(head, model, labels.length, { form, ...evaluation, auxiliary });
   const weights = new Map<string, Tensor>();
   const fresh = new Set<string>();
+  const random = createRandom(deriveSeed(seed, predictorStream));
   const sameHead = from?.head?.task === head.task && from.head.style === head.style;
   const sameClasses = sameHead && from?.labels?.join('\n') === labels.join('\n');
   for (const [name, tensor] of initialWeights(graph, initial, seed)) {
@@ -169,10 +184,19 @@ function startOf(
     const known = usable ? from?.weights.get(name) : undefined;
     const fits = known?.shape.join() === tensor.shape.join();
     if (!fits) fresh.add(name.split('.')[0] ?? name);
-    weights.set(name, known && fits ? known : tensor);
+    weights.set(name, known && fits ? known : isPredictor(name) ? quiet(tensor, random) : tensor);
   }
   return { weights, fresh: [...fresh] };
 }
+
+const isPredictor = (name: string): boolean => /^ssd\..*\.predict\.weight$/.test(name);
+const predictorStream = 1;
+
+/** As torchvision's SSDLite begins: scores near 0, boxes near their anchors. */
+const quiet = ({ shape, data }: Tensor, random: Random): Tensor => ({
+  shape,
+  data: Float32Array.from(data, () => 0.03 * random.normal()),
+});
 
 const isBackbone = (name: string): boolean => /^(stem|stages)\./.test(name);
 /** Layers whose channels are classes. */

@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { anchorStyles } from '../../detection/anchors.ts';
 import { UsageError } from '../../errors.ts';
 import { variantNames } from '../../model/config.ts';
 import { deepLabStyles } from '../../model/deeplabv3.ts';
 import { createNodePool } from '../../platform/node/loader-workers.ts';
 import { writeReport } from '../../report/write-report.ts';
 import { taskTitles } from '../../task/task-head.ts';
-import { segmentRecipes } from '../../training/joint-recipes.ts';
+import { detectRecipes, segmentRecipes } from '../../training/joint-recipes.ts';
 import { type LearnOptions, learn, type TrainResult } from '../../training/learn.ts';
 import type { LearningTask } from '../../training/learning-task.ts';
 import { recipeNames } from '../../training/recipes.ts';
@@ -36,6 +37,7 @@ const example = `
 Examples:
   mobileone train photos/                     a folder with one folder of pictures for each class
   mobileone train photos/ --from s0           from ImageNet weights, in fewer epochs
+  mobileone train cells/ --task detect        pictures with boxes: what is where
   mobileone train streets/ --task segment     pictures with masks of classes: what lies where
   mobileone train --resume runs/photos-1      go on where a run was stopped
   mobileone train photos/ --set rate.base=0.2 --set augment.mixup=0.2`;
@@ -43,11 +45,11 @@ Examples:
 export function addTrain(program: Command, terminal: Terminal): void {
   const command = program
     .command('train')
-    .summary('learn to tell pictures apart, or what lies where in them')
+    .summary('learn to tell pictures apart, or to find what is in them')
     .description(
-      'Trains a net on a folder of class folders (or a list), or on pictures with masks of classes, and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
+      'Trains a net on a folder of class folders (or a list), on pictures with boxes (COCO, Pascal VOC, YOLO) or with masks of classes, and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
     )
-    .argument('[data]', 'folder of class folders, a list of path,label, or pictures with masks')
+    .argument('[data]', 'folder of class folders, a list of path,label, or annotated pictures')
     .addOption(
       new Option('--task <task>', 'what to learn; default what the data is annotated for').choices([
         'classify',
@@ -68,7 +70,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--teacher <model>', "learn a net's answers too, as recipe distill says")
     .option(
       '--recipe <name>',
-      `${[...recipeNames, ...Object.keys(segmentRecipes)].join(', ')}; default by the data`,
+      `${[...recipeNames, ...Object.keys(segmentRecipes), ...Object.keys(detectRecipes)].join(', ')}; default by the data`,
     )
     .option('--epochs <n>', 'how often every picture is seen; schedules move in proportion', positiveInteger)
     .option('--batch <n>', 'pictures a step; the learning rate moves in proportion', positiveInteger)
@@ -91,6 +93,12 @@ export function addTrain(program: Command, terminal: Terminal): void {
       new Option('--output-stride <n>', 'pixels a feature of segmentation; default 16')
         .choices(['8', '16'])
         .argParser((text) => (text === '8' ? 8 : 16)),
+    )
+    .addOption(
+      new Option('--anchors <which>', 'fitted to the data, or whose; default data').choices([
+        'data',
+        ...Object.keys(anchorStyles),
+      ]),
     )
     .option('--strict', 'stop at faults in annotations instead of leaving them out')
     .option('--no-check', 'start without looking at every picture first')

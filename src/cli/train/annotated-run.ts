@@ -66,11 +66,25 @@ export async function prepareAnnotatedRun(
     ...(headChannels === undefined ? {} : { channels: headChannels }),
     ...(outputStride === undefined ? {} : { outputStride }),
   };
-  const prepared = task === 'detect' ? prepareDetectRun(plan) : prepareSegmentRun({ ...plan, head });
+  const prepared =
+    task === 'detect'
+      ? prepareDetectRun({ ...plan, ...detectChoices(splits, flags) })
+      : prepareSegmentRun({ ...plan, head });
   const origin = from
     ? `${printable(from.name)}, ${prepared.config.form} form; fresh: ${prepared.fresh.join(', ') || 'nothing'}`
     : `fresh weights, seed ${prepared.config.recipe.seed}`;
   return { ...prepared, origin };
+}
+
+/** Anchors fitted to the objects of the training part, or those of a style. */
+function detectChoices({ train }: AnnotatedSplits, { anchors }: NewRunFlags) {
+  if (anchors !== undefined && anchors !== 'data') return { anchors };
+  const boxes = train.samples.flatMap(({ target: { objects, size } }) =>
+    objects
+      .filter(({ crowd }) => !crowd && size)
+      .map(({ box }) => [box[2] / (size?.width ?? 1), box[3] / (size?.height ?? 1)] as const),
+  );
+  return { ...(anchors === undefined ? {} : { anchors }), boxes };
 }
 
 /** Medians over some pictures, evenly over the training part. */

@@ -1,11 +1,11 @@
 import { freemem } from 'node:os';
 import type { BrokenPicture } from '../../data/check-dataset.ts';
 import type { BatchPool } from '../../data/loader/batch.ts';
-import { UsageError } from '../../errors.ts';
 import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { loadNet } from '../../task/load-net.ts';
 import { classData } from '../../training/class-data.ts';
 import { classifyTask } from '../../training/classify-task.ts';
+import { detectTask } from '../../training/detect-task.ts';
 import { jointData } from '../../training/joint-data.ts';
 import type { LearningTask } from '../../training/learning-task.ts';
 import { type RunConfig, requireClassify } from '../../training/run-config.ts';
@@ -50,8 +50,7 @@ export async function learningTask(
     });
   }
   const sources = { data: jointData(data.splits, pool, common), decoder };
-  if (config.task === 'segment') return segmentTask(config, sources);
-  throw new UsageError(`train: learning to ${config.task} is not possible from here.`);
+  return config.task === 'detect' ? detectTask(config, sources) : segmentTask(config, sources);
 }
 
 /** A crop may be half of a picture's side; pictures larger than twice what is needed are shrunk as they are read. */

@@ -1,3 +1,4 @@
+import type { AnchorStyleName } from '../../detection/anchors.ts';
 import { baseWidths, mobileOneConfig, type VariantName } from '../../model/config.ts';
 import type { DeepLabStyleName } from '../../model/deeplabv3.ts';
 import type { Task } from '../../task/task-head.ts';
@@ -26,6 +27,7 @@ export interface NewRunFlags extends HubFlags {
   readonly style?: DeepLabStyleName;
   readonly headChannels?: number;
   readonly outputStride?: 8 | 16;
+  readonly anchors?: AnchorStyleName | 'data';
 }
 
 /** Flags that a run which goes on cannot change. */
@@ -47,6 +49,7 @@ export const decides = [
   'style',
   'headChannels',
   'outputStride',
+  'anchors',
 ] as const;
 
 /** What the flags say of net and recipe. */
