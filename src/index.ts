@@ -99,6 +99,7 @@ export type { ClassifyOptions, LoadedClassifier, LoadOptions, Picture } from './
 export type { LoadedDetector, LoadedSegmenter, LoadHeadOptions } from './task/load-head.ts';
 export { type LoadedNet, loadNet } from './task/load-net.ts';
 export { type NetMetadata, readNetMetadata, writeNetMetadata } from './task/net-metadata.ts';
+export { onnxDecoding } from './task/onnx-decoding.ts';
 export { type Race, type RaceSchedule, race } from './task/race.ts';
 export { type CheckpointNet, readNet } from './task/read-net.ts';
 export {

@@ -74,6 +74,20 @@ describe('detectors and segmenters: export, reparameterize, info, inspect', { co
     });
   }
 
+  test('--decode: boxes and class maps come out of the file', { skip: skipWithoutRuntime }, async () => {
+    for (const [task, names] of [
+      ['detect', ['boxes', 'scores', 'labels', 'images']],
+      ['segment', ['classMap']],
+    ] as const) {
+      const text = await run('export', `${task}.safetensors`, `${task}-decoded.onnx`, '--decode');
+      assert.match(
+        text.replace(/\s+/g, ' '),
+        /verified +ONNX Runtime .*: \d+ of \d+ (boxes|pixels) are the same/,
+      );
+      assert.deepEqual(Object.keys(readOnnx(await readFile(at(`${task}-decoded.onnx`))).outputs), names);
+    }
+  });
+
   test('info and inspect name the task', async () => {
     assert.match(
       await run('inspect', 'detect.safetensors'),
@@ -96,6 +110,7 @@ describe('detectors and segmenters: export, reparameterize, info, inspect', { co
       ['export', 'detect.safetensors', 'x.onnx', '--input', '64'],
       ['export', 'detect.safetensors', 'x.onnx', '--outputs', 'logits'],
       ['export', 'segment.safetensors', 'x.safetensors', '--as', 'timm'],
+      ['export', 'segment.safetensors', 'x.safetensors', '--decode'],
     ])
       assert.equal((await folder.run(args)).code, 2, args.join(' '));
   });

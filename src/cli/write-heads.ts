@@ -1,17 +1,25 @@
 import { referenceEngine } from '../engine/reference/reference-engine.ts';
-import type { OnnxNormalization } from '../format/onnx/encode-onnx.ts';
+import { WeightsError } from '../errors.ts';
+import type { OnnxDecoding } from '../format/onnx/decoding.ts';
+import { encodeOnnx, type OnnxNormalization, type OnnxOptions } from '../format/onnx/encode-onnx.ts';
+import type { Net } from '../graph/net.ts';
 import { serializeEvalTransform } from '../image/eval-transform.ts';
 import type { Form } from '../model/block.ts';
+import { nodePlatform } from '../node.ts';
 import { openFileSource } from '../platform/node/file-source.ts';
+import { openOnnxRuntime } from '../platform/node/onnx-runtime.ts';
 import { writeFileWhole } from '../platform/node/write-file.ts';
 import { compareNets } from '../task/compare-nets.ts';
 import { encodeHeadNet, type NamedHeadNet, readHeadNet } from '../task/head-checkpoint.ts';
 import { exactSize, runnableNet } from '../task/head-net.ts';
+import { onnxDecoding } from '../task/onnx-decoding.ts';
 import { taskTitles } from '../task/task-head.ts';
+import { verifyDecoding } from '../task/verify-decoding.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { checkAgreement, describeAgreement } from './output-file.ts';
 import { type Fact, printable } from './text/layout.ts';
 import { byteSize } from './text/numbers.ts';
-import { describeNormalization, writeOnnx } from './write-onnx.ts';
+import { describeNormalization, type WrittenOnnx, writeOnnx } from './write-onnx.ts';
 import { storedTypes } from './write-safetensors.ts';
 
 /** Heads are compared on pictures of this size; small, as the reference engine is slow. */
@@ -52,25 +60,31 @@ export async function saveHeadNet(
   ];
 }
 
-/**
- * Writes the net up to its raw outputs; anchors, coding and classes stand in the file's metadata, decoding is the caller's.
- * @throws EngineError, WeightsError when ONNX Runtime does not run the file or gives other answers
- */
+export interface HeadOnnxOptions {
+  readonly form: Form;
+  readonly normalization: OnnxNormalization | undefined;
+  /** The file gives boxes or a class map; otherwise raw outputs, with all that decodes them in its metadata. */
+  readonly decode: boolean;
+}
+
+/** @throws EngineError, WeightsError when ONNX Runtime does not run the file or gives other answers */
 export async function exportHeadOnnx(
   source: NamedHeadNet,
   output: string,
-  form: Form,
-  normalization: OnnxNormalization | undefined,
+  { form, normalization, decode }: HeadOnnxOptions,
 ): Promise<readonly Fact[]> {
   const { head, labels, transform, name } = source;
-  const { net } = runnableNet(source, form);
-  const twice = runnableNet(source, form, { batch: 2 }).net;
-  const { bytes, checked } = await writeOnnx(output, net, twice, {
+  const { net, maps } = runnableNet(source, form);
+  const options: OnnxOptions = {
     ...(normalization ? { normalization } : {}),
     labels,
     transform: serializeEvalTransform(transform),
     metadata: { name, form, task: JSON.stringify(head) },
-  });
+  };
+  const decoding = onnxDecoding(source, maps);
+  const { bytes, checked } = decode
+    ? await writeDecoded(source, output, net, { ...options, decoding })
+    : await writeOnnx(output, net, runnableNet(source, form, { batch: 2 }).net, options);
   const { height, width } = exactSize(transform);
   return [
     netFact(source, form),
@@ -78,8 +92,40 @@ export async function exportHeadOnnx(
       'input',
       `[batch, ${source.config.inChannels}, ${height}, ${width}], ${describeNormalization(normalization)}`,
     ],
-    ['outputs', net.graph.outputs.map((one) => one.name).join(', ')],
+    ['outputs', decode ? decodedOutputs[decoding.kind] : net.graph.outputs.map((one) => one.name).join(', ')],
     ['verified', checked],
     ['file', byteSize(bytes)],
   ];
+}
+
+const decodedOutputs: Readonly<Record<OnnxDecoding['kind'], string>> = {
+  boxes: 'boxes, scores, labels, images; suppression inside',
+  classMap: 'classMap',
+};
+
+/** Answers that may differ: scores and overlaps that rounding takes over a threshold. */
+const leastSame = 0.98;
+
+/** The file takes its place after ONNX Runtime, where it is installed, gave the answers of `detect` or `segment`. */
+async function writeDecoded(
+  source: NamedHeadNet,
+  output: string,
+  net: Net,
+  options: OnnxOptions,
+): Promise<WrittenOnnx> {
+  const bytes = encodeOnnx(net, options);
+  const checked = await writeFileWhole(output, bytes, async (path) => {
+    const runtime = await openOnnxRuntime();
+    if (!runtime.found) return `no: ${runtime.reason}`;
+    const engine = await nodePlatform().engine();
+    const run = (input: Tensor) => runtime.answers(path, input);
+    const { what, same, all } = await verifyDecoding(engine, source, run, options.normalization);
+    if (same < leastSame * all)
+      throw new WeightsError(
+        `"${output}" would give other answers than the net that was read: only ${same} of ${all} ${what} are the same. Nothing was written.`,
+        { same, all },
+      );
+    return `ONNX Runtime ${runtime.version}: ${same} of ${all} ${what} are the same, on two random pictures`;
+  });
+  return { bytes: bytes.byteLength, checked };
 }

@@ -31,7 +31,7 @@ export async function verifyOnnx(
 }
 
 /** The probe as a picture on the file's scale, and that picture normalized again in the file's order and rounding. */
-function beforeAndAfter(
+export function beforeAndAfter(
   { shape, data }: Tensor<Float32Array>,
   { range, mean, std }: OnnxNormalization,
 ): readonly [raw: Tensor, seen: Tensor] {

@@ -30,6 +30,7 @@ interface ExportFlags extends HubFlags {
   readonly range?: '1' | '255';
   readonly input?: Size;
   readonly outputs?: string;
+  readonly decode?: boolean;
 }
 
 export function addExport(program: Command, terminal: Terminal): void {
@@ -54,6 +55,7 @@ export function addExport(program: Command, terminal: Terminal): void {
     )
     .option('--input <size>', 'ONNX: picture, height × width', pictureSize)
     .option('--outputs <names>', 'ONNX: such as stage2,stage4,logits; default logits')
+    .option('--decode', 'ONNX of detectors and segmenters: boxes or a class map come out, not raw outputs')
     .addOption(new Option('--as <family>', 'safetensors: tensor names').choices(families))
     .addOption(new Option('--dtype <type>', 'safetensors: default f32').choices(Object.keys(storedTypes)));
   addHubOptions(command)
@@ -82,6 +84,8 @@ async function exportClassifier(
   output: string,
   flags: ExportFlags,
 ): Promise<readonly Fact[]> {
+  if (flags.decode)
+    throw new UsageError('--decode: is for detectors and segmenters; a classifier has nothing to decode.');
   const source = await loadNet(location, hubOptions(flags));
   if (flags.form === 'train' && source.net.form === 'deploy')
     throw new UsageError(`"${location}" is in deploy form; the train form cannot be won back.`);
@@ -100,13 +104,19 @@ async function exportHead(
       throw new UsageError(`--${name}: has no meaning for a net for ${taskTitles[source.head.task]}.`);
   if (ending === '.safetensors') return saveHeadNet(source, output, flags.form, flags.dtype ?? 'f32');
   const normalization = normalizationOf(source.transform, source.config.inChannels, flags);
-  return exportHeadOnnx(source, output, flags.form, normalization);
+  return exportHeadOnnx(source, output, {
+    form: flags.form,
+    normalization,
+    decode: flags.decode ?? false,
+  });
 }
 
 /** Options that only the other kind of file has must not be passed over in silence. */
 function refuseForeign(ending: Ending, flags: ExportFlags): void {
   const foreign =
-    ending === '.onnx' ? (['as', 'dtype'] as const) : (['normalize', 'range', 'input', 'outputs'] as const);
+    ending === '.onnx'
+      ? (['as', 'dtype'] as const)
+      : (['normalize', 'range', 'input', 'outputs', 'decode'] as const);
   for (const name of foreign)
     if (flags[name] !== undefined) throw new UsageError(`--${name}: ${ending} files have no such option.`);
   if (flags.range !== undefined && flags.normalize !== 'included')

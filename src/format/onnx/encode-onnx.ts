@@ -4,6 +4,7 @@ import { type CheckedGraph, type NetOpKind, type Node, type ValueId, valueAt } f
 import type { Net } from '../../graph/net.ts';
 import { isNetNode } from '../../graph/node-rules.ts';
 import { elementCount, formatShape, type Shape, sameShape } from '../../tensor/tensor.ts';
+import { decodingTail, type OnnxDecoding } from './decoding.ts';
 import { baseOpset, floatTensor, irVersionOf, onnxNode, operatorRule } from './operators.ts';
 import { dataTypes, encodeModel, type OnnxNode, type OnnxTensor, type OnnxValueInfo } from './schema.ts';
 
@@ -31,6 +32,8 @@ export interface OnnxOptions {
   /** More metadata: family, variant, licence, … */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly producerVersion?: string;
+  /** Takes the place of the graph's own outputs. */
+  readonly decoding?: OnnxDecoding;
 }
 
 /** Protobuf messages end at 2³¹ − 1 bytes. */
@@ -63,7 +66,8 @@ export function encodeOnnx(net: Net, options: OnnxOptions = {}): Uint8Array {
   const tail = graph.outputs
     .filter(({ name, value }) => names.value(value) !== name)
     .map(({ name, value }) => onnxNode('Identity', names.fresh(`${name}/copy`), [names.value(value)], name));
-  const opset = Math.max(baseOpset, ...body.map((operators) => operators.opset ?? 0));
+  const decoded = options.decoding && decodingTail(options.decoding, names.fresh);
+  const opset = Math.max(baseOpset, decoded?.opset ?? 0, ...body.map((operators) => operators.opset ?? 0));
   const info = (name: string, shape: Shape): OnnxValueInfo => {
     const dim = channelsFirst(shape).map((size, i) => (i === 0 ? { dimParam: 'batch' } : { dimValue: size }));
     return { name, type: { tensorType: { elemType: dataTypes.float, shape: { dim } } } };
@@ -76,13 +80,20 @@ export function encodeOnnx(net: Net, options: OnnxOptions = {}): Uint8Array {
     graph: {
       name: graph.name,
       input: graph.inputs.map((id) => info(names.input(id), valueAt(graph, id).shape)),
-      output: graph.outputs.map(({ name, value }) => info(name, valueAt(graph, value).shape)),
+      output:
+        decoded?.outputs ?? graph.outputs.map(({ name, value }) => info(name, valueAt(graph, value).shape)),
       initializer: [
         ...front.constants,
         ...usedParameters(net, names),
         ...body.flatMap((operators) => operators.constants ?? []),
+        ...(decoded?.constants ?? []),
       ],
-      node: [...front.nodes, ...body.flatMap((operators) => operators.nodes), ...tail],
+      node: [
+        ...front.nodes,
+        ...body.flatMap((operators) => operators.nodes),
+        ...tail,
+        ...(decoded?.nodes ?? []),
+      ],
     },
     metadataProps: metadata(graph, options),
   });

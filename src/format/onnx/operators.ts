@@ -56,7 +56,7 @@ export function floatTensor(name: string, dims: Shape, values: ArrayLike<number>
   return { name, dims, dataType: dataTypes.float, rawData };
 }
 
-function int64Tensor(name: string, values: readonly number[]): OnnxTensor {
+export function int64Tensor(name: string, values: readonly number[]): OnnxTensor {
   const rawData = new Uint8Array(values.length * 8);
   const view = new DataView(rawData.buffer);
   for (const [i, value] of values.entries()) view.setBigInt64(8 * i, BigInt(value), true);

@@ -1,17 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { EngineError } from '../../errors.ts';
 import { errorText } from '../../image/codec.ts';
+import type { OnnxAnswers } from '../../task/verify-decoding.ts';
 import { elementCount, type Shape, type Tensor } from '../../tensor/tensor.ts';
 
 type Runtime = typeof import('onnxruntime-node');
 
 /** ONNX Runtime where it is installed, to prove what was exported and to be measured against. */
 export type OnnxRuntime =
-  | { readonly found: true; readonly version: string; readonly run: RunFile; readonly open: OpenModel }
+  | {
+      readonly found: true;
+      readonly version: string;
+      readonly run: RunFile;
+      readonly answers: AnswersOf;
+      readonly open: OpenModel;
+    }
   | { readonly found: false; readonly reason: string };
 
 /** Runs a file on one [N,H,W,C] input; outputs come back with channels last. @throws EngineError */
 export type RunFile = (path: string, input: Tensor) => Promise<Readonly<Record<string, Tensor>>>;
+
+/** The same, outputs as the file gives them. @throws EngineError */
+export type AnswersOf = (path: string, input: Tensor) => Promise<OnnxAnswers>;
 
 /** @param threads that one op may use; absent, the runtime's default. @throws EngineError */
 export type OpenModel = (file: Uint8Array, threads?: number) => Promise<OnnxModel>;
@@ -31,7 +41,8 @@ export async function openOnnxRuntime(): Promise<OnnxRuntime> {
     return {
       found: true,
       version,
-      run: (path, input) => runFile(runtime, path, input),
+      run: (path, input) => runFile(runtime, path, input, tensorsOf),
+      answers: (path, input) => runFile(runtime, path, input, plainOutputs),
       open: (file, threads) => openModel(runtime, file, threads),
     };
   } catch (cause) {
@@ -41,10 +52,15 @@ export async function openOnnxRuntime(): Promise<OnnxRuntime> {
   }
 }
 
-async function runFile(runtime: Runtime, path: string, input: Tensor): ReturnType<RunFile> {
+async function runFile<T>(
+  runtime: Runtime,
+  path: string,
+  input: Tensor,
+  read: (outputs: NativeOutputs) => T,
+): Promise<T> {
   const model = await openModel(runtime, await readFile(path));
   try {
-    return tensorsOf(await model.prepare(input)());
+    return read(await model.prepare(input)());
   } finally {
     await model.release();
   }
@@ -76,6 +92,18 @@ async function refused<T>(answer: Promise<T>): Promise<T> {
 export function tensorsOf(outputs: NativeOutputs): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, value]) => [name, channelsLast(value.dims, value.data)]),
+  );
+}
+
+/** Outputs as they are; integers become numbers. */
+function plainOutputs(outputs: NativeOutputs): OnnxAnswers {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { dims, data }]) => {
+      if (data instanceof Float32Array) return [name, { shape: dims, data }];
+      if (data instanceof BigInt64Array)
+        return [name, { shape: dims, data: Float64Array.from(data, Number) }];
+      throw new EngineError(`ONNX Runtime gave an output "${name}" that is neither f32 nor int64.`);
+    }),
   );
 }
 
