@@ -14,13 +14,15 @@
  */
 
 /** A step: tiles firstTile … endTile−1, where firstTile is the endTile of the step before. */
-export const STEP_BYTES = 24;
+export const STEP_BYTES = 32;
 export const STEP = {
   endTile: 0,
   /** Address of the first tile's record. */
   records: 8,
   /** Bytes from one record to the next. */
   recordStride: 16,
+  /** Records that make one tile, at least 1: one thread calls them in order. */
+  calls: 24,
 } as const;
 
 /** Must start at a multiple of 64 and be zero at first; JavaScript writes steps … idleMilliseconds. */

@@ -47,9 +47,14 @@ async function attach(
 const RECORD_BYTES = 40;
 const CELL_BYTES = 64;
 const MAXIMUM_TILES = 24;
+const MAXIMUM_CALLS = 3;
 const STEPS = 12;
 /** Makes a tile long enough for other threads to come in between. */
 const REPEATS = 20;
+
+/** Rows of cells after the two that steps hand on: what a call writes for the next one, and how often it ran. */
+const ownRow = (step: number, call: number): number => 2 + 2 * (step * MAXIMUM_CALLS + call);
+const runsRow = (step: number, call: number): number => ownRow(step, call) + 1;
 
 /** out = min(all cells of the step before) + 1; runs = runs + 1. Slots: in cells, their number, out, runs. */
 function tile(a: VectorAssembler): void {
@@ -73,7 +78,10 @@ function tile(a: VectorAssembler): void {
   a.store(at(runs), least);
 }
 
-/** Steps of random sizes over two rows of cells in turn; some steps have no tile or one. */
+/**
+ * Steps of random sizes over two rows of cells in turn; some steps have no tile or one. Where tiles make several calls,
+ * each reads what the one before has written.
+ */
 class Chain {
   readonly code: LoadedCode;
   readonly control: MachineMemory;
@@ -81,6 +89,7 @@ class Chain {
   readonly #cells: MachineMemory;
   readonly #records: MachineMemory;
   readonly #counts: number[] = [];
+  readonly #calls: number[] = [];
   #runs = 0;
 
   constructor(machine: Machine, seed: number, spins: number) {
@@ -90,8 +99,8 @@ class Chain {
     this.code = machine.load(builder);
     this.control = machine.allocate(CONTROL_BYTES);
     this.#steps = machine.allocate(STEPS * STEP_BYTES);
-    this.#cells = machine.allocate((2 + STEPS) * MAXIMUM_TILES * CELL_BYTES);
-    this.#records = machine.allocate(STEPS * MAXIMUM_TILES * RECORD_BYTES);
+    this.#cells = machine.allocate((2 + 2 * STEPS * MAXIMUM_CALLS) * MAXIMUM_TILES * CELL_BYTES);
+    this.#records = machine.allocate(STEPS * MAXIMUM_TILES * MAXIMUM_CALLS * RECORD_BYTES);
     const records = words(this.#records);
     const steps = words(this.#steps);
     let endTile = 0;
@@ -99,20 +108,26 @@ class Chain {
     let row = 0;
     for (let s = 0; s < STEPS; s++) {
       const count = [0, 1, 2 + random.integer(MAXIMUM_TILES - 1)][Math.min(2, random.integer(8))] ?? 0;
+      const calls = 1 + random.integer(MAXIMUM_CALLS);
       this.#counts.push(count);
+      this.#calls.push(calls);
       const nextRow = count === 0 ? row : 1 - row;
-      for (let t = 0; t < count; t++) {
-        const at = (s * MAXIMUM_TILES + t) * (RECORD_BYTES / 8);
-        const cell = (r: number, c: number): number =>
-          this.#cells.address + (r * MAXIMUM_TILES + c) * CELL_BYTES;
-        const slots = [this.code.entry(kernel), cell(row, 0), before, cell(nextRow, t), cell(2 + s, t)];
-        records.set(slots.map(BigInt), at);
-      }
+      const cell = (r: number, c: number): number =>
+        this.#cells.address + (r * MAXIMUM_TILES + c) * CELL_BYTES;
+      for (let t = 0; t < count; t++)
+        for (let c = 0; c < calls; c++) {
+          const at = ((s * MAXIMUM_TILES * MAXIMUM_CALLS + t * calls + c) * RECORD_BYTES) / 8;
+          const from = c === 0 ? [cell(row, 0), before] : [cell(ownRow(s, c - 1), t), 1];
+          const to = c === calls - 1 ? cell(nextRow, t) : cell(ownRow(s, c), t);
+          const slots = [this.code.entry(kernel), ...from, to, cell(runsRow(s, c), t)];
+          records.set(slots.map(BigInt), at);
+        }
       endTile += count;
       const fields: [number, number][] = [
         [STEP.endTile, endTile],
-        [STEP.records, this.#records.address + s * MAXIMUM_TILES * RECORD_BYTES],
+        [STEP.records, this.#records.address + s * MAXIMUM_TILES * MAXIMUM_CALLS * RECORD_BYTES],
         [STEP.recordStride, RECORD_BYTES],
+        [STEP.calls, calls],
       ];
       for (const [offset, value] of fields) steps[(s * STEP_BYTES + offset) / 8] = BigInt(value);
       if (count > 0) before = count;
@@ -138,14 +153,16 @@ class Chain {
     const base = ++this.#runs * 1000;
     numbers.fill(base, 0, CELL_BYTES / 4);
     start(this);
-    const busy = this.#counts.filter((count) => count > 0);
-    const lastCount = busy.at(-1) ?? 0;
+    const busy = this.#calls.filter((_, s) => (this.#counts[s] ?? 0) > 0);
+    const lastCount = this.#counts.filter((count) => count > 0).at(-1) ?? 0;
+    const total = busy.reduce((sum, calls) => sum + calls, 0);
     const cell = (r: number, c: number): number =>
       numbers[((r * MAXIMUM_TILES + c) * CELL_BYTES) / 4] ?? Number.NaN;
-    for (let t = 0; t < lastCount; t++) assert.equal(cell(this.#last, t), base + busy.length, `tile ${t}`);
+    for (let t = 0; t < lastCount; t++) assert.equal(cell(this.#last, t), base + total, `tile ${t}`);
     for (const [s, count] of this.#counts.entries())
       for (let t = 0; t < count; t++)
-        assert.equal(cell(2 + s, t), this.#runs, `times step ${s} tile ${t} ran`);
+        for (let c = 0; c < (this.#calls[s] ?? 0); c++)
+          assert.equal(cell(runsRow(s, c), t), this.#runs, `times step ${s} tile ${t} call ${c} ran`);
   }
 
   get stepsAddress(): number {

@@ -23,9 +23,36 @@ export function outputName(index: number): BufferName {
 export type Slot = { readonly buffer: BufferName; readonly offset: number } | number;
 
 /** One call of a kernel. `slots` are the record's slots 1, 2, …; slot 0 is the kernel itself. */
-export interface Tile {
+export interface KernelCall {
   readonly kernel: KernelSpec;
   readonly slots: readonly Slot[];
+}
+
+/** Work that one thread does in one go. */
+export interface Tile extends KernelCall {
+  /** What the same thread calls next, in order. */
+  readonly next?: readonly KernelCall[];
+}
+
+/** All calls of a tile, in order. */
+export function callsOf(tile: Tile): readonly KernelCall[] {
+  return tile.next === undefined ? [tile] : [tile, ...tile.next];
+}
+
+const nothing: KernelCall = { kernel: { name: 'nothing', generate: () => {} }, slots: [] };
+
+/** The calls of a step's tiles, as many for each: shorter ones end with calls that do nothing. */
+export function evenCalls(step: TileStep): {
+  readonly perTile: number;
+  readonly calls: readonly KernelCall[];
+} {
+  const perTile = step.reduce((most, { next }) => Math.max(most, 1 + (next?.length ?? 0)), 1);
+  if (perTile === 1) return { perTile, calls: step };
+  const calls = step.flatMap((tile) => {
+    const own = callsOf(tile);
+    return [...own, ...Array.from({ length: perTile - own.length }, () => nothing)];
+  });
+  return { perTile, calls };
 }
 
 /** Tiles that may run in any order and at the same time; a step begins when the one before has ended. */

@@ -1,4 +1,4 @@
-import type { BufferName, Tile } from './plan.ts';
+import type { BufferName, KernelCall, Tile } from './plan.ts';
 
 /** Where a buffer of a part of a plan lies in the whole plan. */
 export interface BufferPlace {
@@ -12,7 +12,7 @@ export function renameTiles(
   tiles: readonly Tile[],
   places: Partial<Readonly<Record<BufferName, BufferPlace>>>,
 ): readonly Tile[] {
-  return tiles.map(({ kernel, slots }) => ({
+  const rename = ({ kernel, slots }: KernelCall): KernelCall => ({
     kernel,
     slots: slots.map((slot) => {
       const place = typeof slot === 'number' ? undefined : places[slot.buffer];
@@ -20,5 +20,8 @@ export function renameTiles(
         ? slot
         : { buffer: place.buffer, offset: place.offset + slot.offset };
     }),
-  }));
+  });
+  return tiles.map((tile) =>
+    tile.next === undefined ? rename(tile) : { ...rename(tile), next: tile.next.map(rename) },
+  );
 }

@@ -1,7 +1,7 @@
 /** Lays a task plan out in a machine's memory and runs it on one thread, for kernel tests and benchmarks. */
 import type { KernelId, Machine, MachineMemory } from '../../src/assembler/machine.ts';
 import { STEP, STEP_BYTES } from '../../src/assembler/runner-layout.ts';
-import { type Slot, type TaskPlan, writeConstant } from '../../src/kernel/plan.ts';
+import { evenCalls, type Slot, type TaskPlan, writeConstant } from '../../src/kernel/plan.ts';
 
 /** Bytes that JavaScript and kernels see. */
 export interface Area {
@@ -41,8 +41,9 @@ export function loadPlan(
     return memory;
   };
   const builder = machine.builder();
-  const ids = plan.steps.map((tiles) =>
-    tiles.map(({ kernel }) => builder.kernel(kernel.name, kernel.generate)),
+  const even = plan.steps.map(evenCalls);
+  const ids = even.map(({ calls }) =>
+    calls.map(({ kernel }) => builder.kernel(kernel.name, kernel.generate)),
   );
   const { codeBytes } = builder;
   const code = machine.load(builder);
@@ -66,18 +67,19 @@ export function loadPlan(
     return base.address + slot.offset;
   };
   const steps = allocate(plan.steps.length * STEP_BYTES);
-  const stepView = new BigInt64Array(plan.steps.length * 3);
+  const stepView = new BigInt64Array((plan.steps.length * STEP_BYTES) / 8);
   let endTile = 0;
-  for (const [s, tiles] of plan.steps.entries()) {
-    const width = 1 + Math.max(0, ...tiles.map((tile) => tile.slots.length));
-    const records = allocate(tiles.length * width * 8);
-    const words = new BigInt64Array(tiles.length * width);
-    for (const [t, tile] of tiles.entries()) {
-      words[t * width] = BigInt(code.entry(ids[s]?.[t] ?? (0 as KernelId)));
-      for (const [i, slot] of tile.slots.entries()) words[t * width + 1 + i] = BigInt(slotValue(slot));
+  for (const [s, { perTile, calls }] of even.entries()) {
+    const width = 1 + Math.max(0, ...calls.map((call) => call.slots.length));
+    const records = allocate(calls.length * width * 8);
+    const words = new BigInt64Array(calls.length * width);
+    for (const [c, call] of calls.entries()) {
+      words[c * width] = BigInt(code.entry(ids[s]?.[c] ?? (0 as KernelId)));
+      for (const [i, slot] of call.slots.entries()) words[c * width + 1 + i] = BigInt(slotValue(slot));
     }
     records.view(0, words.byteLength).set(new Uint8Array(words.buffer));
-    endTile += tiles.length;
+    endTile += calls.length / perTile;
+    stepView[(s * STEP_BYTES + STEP.calls) / 8] = BigInt(perTile);
     stepView[(s * STEP_BYTES + STEP.endTile) / 8] = BigInt(endTile);
     stepView[(s * STEP_BYTES + STEP.records) / 8] = BigInt(records.address);
     stepView[(s * STEP_BYTES + STEP.recordStride) / 8] = BigInt(width * 8);

@@ -19,12 +19,34 @@ const ANSWER_TYPE = 1;
 
 const FOREVER = -1;
 
-/** Runs a tile: the record's address is on the stack, `scratch` may be changed. */
-function callRecord(e: Emitter, scratch: number): void {
-  e.tee(scratch);
-  e.get(scratch);
-  e.loadI32(0);
-  e.callIndirect(KERNEL_TYPE);
+/** Locals: a step, the first record of a tile and, for use while it runs, the calls that are left. */
+interface CallLocals {
+  readonly step: number;
+  readonly record: number;
+  readonly left: number;
+}
+
+/** Makes all calls of a tile; `record` is behind its last one then. */
+function callTile(e: Emitter, { step, record, left }: CallLocals): void {
+  e.get(step);
+  e.loadI32(STEP.calls);
+  e.set(left);
+  e.loop(() => {
+    e.get(record);
+    e.get(record);
+    e.loadI32(0);
+    e.callIndirect(KERNEL_TYPE);
+    e.get(record);
+    e.get(step);
+    e.loadI32(STEP.recordStride);
+    e.op(OP.i32Add);
+    e.set(record);
+    e.get(left);
+    e.i32(1);
+    e.op(OP.i32Subtract);
+    e.tee(left);
+    e.branchIf(0);
+  });
 }
 
 /** call(kernel, record) */
@@ -40,7 +62,8 @@ function call(): ModuleFunction {
 function runAlone(): ModuleFunction {
   const e = new Emitter(2);
   const [steps, count] = [0, 1];
-  const [tile, record, scratch] = [e.newLocal(I32), e.newLocal(I32), e.newLocal(I32)];
+  const [tile, record] = [e.newLocal(I32), e.newLocal(I32)];
+  const call: CallLocals = { step: steps, record, left: e.newLocal(I32) };
   const add = (local: number, push: () => void): void => {
     e.get(local);
     push();
@@ -62,12 +85,7 @@ function runAlone(): ModuleFunction {
           e.loadI32(STEP.endTile);
           e.op(OP.i32LessUnsigned, OP.i32Eqz);
           e.branchIf(1);
-          e.get(record);
-          callRecord(e, scratch);
-          add(record, () => {
-            e.get(steps);
-            e.loadI32(STEP.recordStride);
-          });
+          callTile(e, call);
           add(tile, () => e.i32(1));
           e.branch(0);
         });
@@ -157,7 +175,8 @@ function waitDone(): ModuleFunction {
 function participate(waitDoneIndex: number): ModuleFunction {
   const e = new Emitter(3);
   const [generation, mayWait] = [1, 2];
-  const [step, end, first, tile, scratch] = Array.from({ length: 5 }, () => e.newLocal(I32)) as [
+  const [step, end, first, tile, record, left] = Array.from({ length: 6 }, () => e.newLocal(I32)) as [
+    number,
     number,
     number,
     number,
@@ -227,9 +246,13 @@ function participate(waitDoneIndex: number): ModuleFunction {
     e.loadI32(STEP.recordStride);
     e.op(OP.i32Multiply);
     e.get(step);
+    e.loadI32(STEP.calls);
+    e.op(OP.i32Multiply);
+    e.get(step);
     e.loadI32(STEP.records);
     e.op(OP.i32Add);
-    callRecord(e, scratch);
+    e.set(record);
+    callTile(e, { step, record, left });
     countTile(e, pushEndTile);
     e.branch(0);
   });

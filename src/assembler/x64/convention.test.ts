@@ -80,6 +80,7 @@ for (const convention of [systemV, windows]) {
       words[(step + STEP.endTile) / 8] = 2n;
       words[(step + STEP.records) / 8] = BigInt(data.address + record);
       words[(step + STEP.recordStride) / 8] = 0n;
+      words[(step + STEP.calls) / 8] = 3n;
       words[(step + STEP_BYTES + STEP.endTile) / 8] = 2n;
       const calls = [
         [kernel, data.address + record, 0],

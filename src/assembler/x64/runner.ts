@@ -34,6 +34,8 @@ export interface RunnerEntries {
   readonly wake: number;
 }
 
+/** Own tiles of a step, calls left of a tile, and what aligns the stack. */
+const FRAME_BYTES = 24;
 const saved = [RBX, RBP, R12, R13, R14, R15] as const;
 
 const SYS_FUTEX = 202;
@@ -64,12 +66,12 @@ class Runner {
   #enter(): number {
     const start = this.encoder.alignedHere(16);
     for (const register of saved) this.encoder.push(register);
-    this.encoder.arithmeticConstant('subtract', RSP, 8 + this.#shadow);
+    this.encoder.arithmeticConstant('subtract', RSP, FRAME_BYTES + this.#shadow);
     return start;
   }
 
   #leave(): void {
-    this.encoder.arithmeticConstant('add', RSP, 8 + this.#shadow);
+    this.encoder.arithmeticConstant('add', RSP, FRAME_BYTES + this.#shadow);
     for (const register of [...saved].reverse()) this.encoder.pop(register);
     this.encoder.return();
   }
@@ -89,9 +91,13 @@ class Runner {
     const nextTile = e.here();
     e.arithmeticMemory('compare', R12, memory(RBX, STEP.endTile));
     const stepDone = e.jumpForward(CONDITION.aboveOrEqual);
+    e.load(R15, memory(RBX, STEP.calls));
+    const nextCall = e.here();
     e.move(this.#arg(0), R13);
     e.call(memory(R13));
     e.arithmetic('add', R13, R14);
+    e.arithmeticConstant('subtract', R15, 1);
+    e.jumpBack(nextCall, CONDITION.notZero);
     e.arithmeticConstant('add', R12, 1);
     e.jumpBack(nextTile);
     e.land(stepDone);
@@ -225,6 +231,11 @@ class Runner {
     return memory(RSP, this.#shadow);
   }
 
+  /** Calls that a tile still has to make, on the thread's stack. */
+  #callsLeft(): ReturnType<typeof memory> {
+    return memory(RSP, this.#shadow + 8);
+  }
+
   /** Changes rax. */
   #resetOwnTiles(): void {
     this.encoder.constant(RAX, 0);
@@ -254,14 +265,23 @@ class Runner {
     e.land(inOrder);
   }
 
-  /** Runs a tile of the step and counts it; zero flag set when it was the last. */
+  /** Runs a tile of the step and counts it; zero flag set when it was the last. Changes r15. */
   #runTile(end: End): void {
     const e = this.encoder;
     this.#ownTile(end);
+    e.load(R15, memory(RBP, STEP.calls));
+    e.store(this.#callsLeft(), R15);
     e.instruction(1, 0x0faf, RAX, memory(RBP, STEP.recordStride)); // imul
-    e.arithmeticMemory('add', RAX, memory(RBP, STEP.records));
-    e.move(this.#arg(0), RAX);
-    e.call(memory(RAX));
+    e.instruction(1, 0x0faf, R15, RAX);
+    e.arithmeticMemory('add', R15, memory(RBP, STEP.records));
+    const nextCall = e.here();
+    e.move(this.#arg(0), R15);
+    e.call(memory(R15));
+    e.arithmeticMemory('add', R15, memory(RBP, STEP.recordStride));
+    e.load(RAX, this.#callsLeft());
+    e.arithmeticConstant('subtract', RAX, 1);
+    e.store(this.#callsLeft(), RAX);
+    e.jumpBack(nextCall, CONDITION.notZero);
     e.constant(RAX, 1);
     e.lockExchangeAdd(memory(RBX, CONTROL.done), RAX, 0);
     e.arithmeticConstant('add', RAX, 1);

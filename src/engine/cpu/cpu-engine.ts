@@ -43,8 +43,8 @@ function compile(
   const wanted = checkThreads(options.threads ?? 'auto', pool);
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
-  const program = lower(graph, parameters, provider.target, precision, training);
   const threads = pool && provider.canShare ? wanted : 1;
+  const program = lower(graph, parameters, provider.target, precision, training, threads);
   return createSession({
     graph,
     parameters: new Map([...parameters, ...program.known]),

@@ -3,18 +3,20 @@ import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import { ops as opTable } from '../../graph/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
-import { planConvolution } from '../../kernel/convolution-task.ts';
+import { type AnyConvTask, type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
+import { planStrips, type StripStage } from '../../kernel/strips.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { gatherSmall } from './gather.ts';
 import { joinGradients } from './join-gradients.ts';
+import { joinStrips } from './join-strips.ts';
 import { lowerNode } from './lower-rules.ts';
 import { type ChainLink, type ChainView, type Lowered, type LowerTraining, operandsOf } from './lowered.ts';
 import type { Program, Task } from './program.ts';
 import { updatesEarly } from './schedule.ts';
-import { convSources, convTask, type Group } from './task-group.ts';
+import { convSources, convTask, type Group, type Strips } from './task-group.ts';
 import { termTypes } from './term-types.ts';
 import { planUpdates } from './updates.ts';
 
@@ -26,6 +28,7 @@ export type StoragePrecision = 'f32' | Bf16Precision;
  * convolution or linear layer before them; element-wise ops into one chain; flatten and one-operand sums into
  * nothing. A fused task stands where its last node stood, so its other operands exist by then. Of several values
  * to go on from the last is taken, which is likely to be in a cache still.
+ * @param threads for how many the largest tasks are cut
  */
 export function lower(
   graph: CheckedGraph,
@@ -33,6 +36,7 @@ export function lower(
   target: VectorTarget,
   precision: StoragePrecision = 'f32',
   training?: LowerTraining,
+  threads = 1,
 ): Program {
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
@@ -95,11 +99,11 @@ export function lower(
   const types =
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
-  const context: TaskContext = { target, storage, precision, typeOf };
+  const context: TaskContext = { target, storage, precision, typeOf, threads };
   const renewed = renewals(graph, storage);
   const learns = graph.updates.length > 0;
   const parts = atGate(graph, all).map((groups) => {
-    const made = groups.map((group) => makeTask(group, context));
+    const made = joinStrips(groups, { target, uses, storage }).map((group) => makeTask(group, context));
     return learns ? gatherSmall(updatesEarly(graph, made, storage, renewed), renewed) : made;
   });
   const { homes, tasks } = planUpdates(graph, parts, storage, target);
@@ -165,10 +169,42 @@ interface TaskContext {
   readonly storage: (value: ValueId) => ValueId;
   readonly precision: StoragePrecision;
   readonly typeOf: (value: ValueId) => PixelStorage;
+  readonly threads: number;
 }
 
-function makeTask(group: Group, { target, storage, precision, typeOf }: TaskContext): Task {
-  const { nodes, output, others } = group;
+/** Shares of what is computed in strips: fewer would leave threads waiting for each other, more do work twice. */
+const SHARES_A_THREAD = 2;
+
+function stripsPlan(
+  { before, source, first, second }: Strips,
+  output: ValueId,
+  context: TaskContext,
+): TaskPlan {
+  const stage = (task: ConvTask, from: ValueId, to: ValueId): StripStage => ({
+    task,
+    plan: convPlanner(context, from, to),
+    input: context.typeOf(from),
+    output: context.typeOf(to),
+  });
+  const tiles = SHARES_A_THREAD * context.threads;
+  return planStrips(stage(first, source, before.output), stage(second, before.output, output), { tiles });
+}
+
+function convPlanner(
+  { target, precision, typeOf }: TaskContext,
+  source: ValueId,
+  output: ValueId,
+): (task: AnyConvTask) => TaskPlan {
+  const how = { input: typeOf(source), output: typeOf(output) };
+  return precision === 'f32'
+    ? (task) => planConvolution(target, task)
+    : (task) => planBf16Convolution(target, task, how, precision);
+}
+
+function makeTask(group: Group, context: TaskContext): Task {
+  const { target, storage, typeOf } = context;
+  const { output, others, strips } = group;
+  const nodes = [...(strips?.before.nodes ?? []), ...group.nodes];
   const name = nodes.at(-1)?.name ?? '';
   const ops = nodes.map((node) => (node.kind === 'activation' ? node.attrs.fn : node.kind)).join('+');
   const make = (sources: readonly ValueId[], plan: () => TaskPlan, inPlace: Task['inPlace']): Task => {
@@ -180,15 +216,12 @@ function makeTask(group: Group, { target, storage, precision, typeOf }: TaskCont
     const inPlace = body.inPlace ? readOnce(body.inPlace, body.sources.map(storage)) : wholeInPlace(nodes);
     return make(body.sources, () => body.plan(target), inPlace);
   }
-  const result = typeOf(output);
   if (body.kind === 'convolution') {
-    const task = convTask(body, group.links);
-    const plan =
-      precision === 'f32'
-        ? () => planConvolution(target, task)
-        : () => planBf16Convolution(target, task, { input: typeOf(body.source), output: result }, precision);
-    return make(convSources(body, group.links), plan, []);
+    if (strips !== undefined) return make([strips.source], () => stripsPlan(strips, output, context), []);
+    const plan = convPlanner(context, body.source, output);
+    return make(convSources(body, group.links), () => plan(convTask(body, group.links)), []);
   }
+  const result = typeOf(output);
   const links = numbered(group.links);
   const task = { shape: group.shape, links, output: result === 'f32' ? 'f32' : 'bf16' } as const;
   const operands = group.links.flatMap(operandsOf);

@@ -4,9 +4,10 @@ import { EngineError } from '../../errors.ts';
 import type { ValueId } from '../../graph/graph.ts';
 import {
   type BufferName,
+  evenCalls,
+  type KernelCall,
   type KernelSpec,
   type Slot,
-  type Tile,
   type TileStep,
   writeConstant,
 } from '../../kernel/plan.ts';
@@ -50,7 +51,9 @@ export function layOutImage(
   };
   const steps = program.tasks.flatMap(({ plan }) => plan.steps);
   const stepsAt = take(steps.length * STEP_BYTES);
-  const records = take(steps.reduce((sum, step) => sum + step.length * strideOf(step), 0));
+  const records = take(
+    steps.map(evenCalls).reduce((sum, { calls }) => sum + calls.length * strideOf(calls), 0),
+  );
   const constants = program.tasks.map(({ plan }) => plan.constants.map(({ length }) => take(length)));
   const read = new Set([
     ...program.tasks.flatMap((task) => [...task.inputs, ...task.outputs]),
@@ -72,8 +75,8 @@ export function layOutImage(
 }
 
 /** Bytes from one record of a step to the next. */
-function strideOf(step: TileStep): number {
-  const slots = step.reduce((most, tile) => Math.max(most, tile.slots.length), 0);
+function strideOf(calls: readonly KernelCall[]): number {
+  const slots = calls.reduce((most, call) => Math.max(most, call.slots.length), 0);
   return (slots + 1) * SLOT_BYTES;
 }
 
@@ -82,7 +85,7 @@ export function emitKernels(program: Program, builder: CodeBuilder): ReadonlyMap
   const ids = new Map<KernelSpec, KernelId>();
   for (const { plan } of program.tasks)
     for (const step of plan.steps)
-      for (const { kernel } of step)
+      for (const { kernel } of evenCalls(step).calls)
         if (!ids.has(kernel)) ids.set(kernel, builder.kernel(kernel.name, kernel.generate));
   return ids;
 }
@@ -161,21 +164,23 @@ function writeStep(
   { code, kernels }: ImageParts,
   address: (buffer: BufferName) => number,
 ): void {
-  const stride = strideOf(step);
+  const { perTile, calls } = evenCalls(step);
+  const stride = strideOf(calls);
   cursor.tiles += step.length;
   const header = wordsOf(memory, cursor.step, STEP_BYTES);
   writeSlot(header, STEP.endTile, cursor.tiles);
   writeSlot(header, STEP.records, memory.address + cursor.record);
   writeSlot(header, STEP.recordStride, stride);
-  const records = wordsOf(memory, cursor.record, step.length * stride);
-  step.forEach((tile, i) => {
-    writeRecord(records, i * stride, tile, code.entry(kernelId(kernels, tile)), address);
+  writeSlot(header, STEP.calls, perTile);
+  const records = wordsOf(memory, cursor.record, calls.length * stride);
+  calls.forEach((call, i) => {
+    writeRecord(records, i * stride, call, code.entry(kernelId(kernels, call)), address);
   });
   cursor.step += STEP_BYTES;
-  cursor.record += step.length * stride;
+  cursor.record += calls.length * stride;
 }
 
-function kernelId(kernels: ReadonlyMap<KernelSpec, KernelId>, { kernel }: Tile): KernelId {
+function kernelId(kernels: ReadonlyMap<KernelSpec, KernelId>, { kernel }: KernelCall): KernelId {
   const id = kernels.get(kernel);
   if (id === undefined) throw new EngineError(`engine cpu: kernel ${kernel.name} was not emitted.`);
   return id;
@@ -184,7 +189,7 @@ function kernelId(kernels: ReadonlyMap<KernelSpec, KernelId>, { kernel }: Tile):
 function writeRecord(
   words: Uint32Array,
   offset: number,
-  { slots }: Tile,
+  { slots }: KernelCall,
   entry: number,
   address: (buffer: BufferName) => number,
 ): void {

@@ -1,5 +1,5 @@
 import type { Node, ValueId } from '../../graph/graph.ts';
-import type { AnyConvTask } from '../../kernel/convolution-task.ts';
+import type { AnyConvTask, ConvTask } from '../../kernel/convolution-task.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import { type ChainLink, type Lowered, operandsOf } from './lowered.ts';
 
@@ -19,6 +19,16 @@ export interface Group {
   readonly output: ValueId;
   /** Results after the first, of a node that has several. */
   readonly others: readonly ValueId[];
+  /** What comes before it in the same task: see join-strips.ts. */
+  readonly strips?: Strips;
+}
+
+/** Two convolutions by known weights, strip by strip of rows; only the second reads what the first gives. */
+export interface Strips {
+  readonly before: Group;
+  readonly source: ValueId;
+  readonly first: ConvTask;
+  readonly second: ConvTask;
 }
 
 export function convTask(

@@ -1,0 +1,46 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import type { ValueId } from '../../graph/graph.ts';
+import { type ConvTask, isComputed } from '../../kernel/convolution-row.ts';
+import { convolutionRow } from '../../kernel/convolution-task.ts';
+import { isDepthwise } from '../../kernel/depthwise.ts';
+import { pointwiseRow } from '../../kernel/pointwise.ts';
+import { canRunInStrips, gainsFromStrips, paysInStrips } from '../../kernel/strips.ts';
+import { convTask, type Group } from './task-group.ts';
+
+export interface Readers {
+  readonly target: VectorTarget;
+  /** How often a stored value is read. */
+  readonly uses: ReadonlyMap<ValueId, number>;
+  readonly storage: (value: ValueId) => ValueId;
+}
+
+/** A group's convolution, if it is one by known weights. */
+function knownConv({ body, links }: Group): ConvTask | undefined {
+  const task = body.kind === 'convolution' ? convTask(body, links) : undefined;
+  return task === undefined || isComputed(task) ? undefined : task;
+}
+
+/**
+ * Depthwise convolutions take in the convolution before them where both together are faster: the stem of a net and
+ * the first convolution after it, whose pictures are larger than a cache. Pointwise ones are packed as their number
+ * of rows asks for, so they cannot be cut.
+ * @param groups in running order
+ */
+export function joinStrips(groups: readonly Group[], { target, uses, storage }: Readers): readonly Group[] {
+  if (!gainsFromStrips(target)) return groups;
+  const known = new Map(groups.map((group) => [group.output, group]));
+  const taken = new Set<Group>();
+  const joined = new Map<Group, Group>();
+  for (const group of groups) {
+    const second = knownConv(group);
+    const read = group.body.kind === 'convolution' ? storage(group.body.source) : undefined;
+    const before = read === undefined || uses.get(read) !== 1 ? undefined : known.get(read);
+    if (second === undefined || before?.body.kind !== 'convolution' || joined.has(before)) continue;
+    const first = knownConv(before);
+    if (first === undefined || !isDepthwise(second) || convolutionRow(first) === pointwiseRow) continue;
+    if (!canRunInStrips(first, second) || !paysInStrips(first)) continue;
+    taken.add(before);
+    joined.set(group, { ...group, strips: { before, source: before.body.source, first, second } });
+  }
+  return groups.flatMap((group) => (taken.has(group) ? [] : [joined.get(group) ?? group]));
+}
