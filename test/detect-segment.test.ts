@@ -226,3 +226,25 @@ describe('segment', () => {
     assert.deepEqual(map(1, 1, 0), [0]);
   });
 });
+
+test('between places that agree nothing is computed, and the map is that of the probabilities', () => {
+  const random = createRandom(7);
+  for (const alignCorners of [false, true])
+    for (const [rows, columns, classes, width, height] of [
+      [5, 7, 4, 61, 40],
+      [9, 3, 21, 17, 90],
+      [4, 4, 2, 4, 4],
+      [6, 6, 3, 3, 2],
+    ] as const) {
+      // Blobs: every class wins somewhere, with ties where all are zero.
+      const data = Float32Array.from({ length: rows * columns * classes }, (_, i) => {
+        const place = Math.floor(i / classes);
+        const blob = Math.floor(place / columns / 2) + Math.floor((place % columns) / 2);
+        return (blob % classes === i % classes ? 2 : 0) + (place % 5 === 0 ? 0 : random.normal());
+      });
+      const logits = { shape: [1, rows, columns, classes], data };
+      const { classMap } = classMapOf(logits, { width, height }, { alignCorners });
+      const whole = classMapOf(logits, { width, height }, { alignCorners, probabilities: true });
+      assert.deepEqual(classMap, whole.classMap, `${rows}×${columns} → ${height}×${width}`);
+    }
+});

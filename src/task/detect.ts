@@ -128,7 +128,7 @@ export function detectionDecoder(
   return (outputs, n, picture, rule) => {
     gather(outputs, 'classes', n, scores);
     gather(outputs, 'boxes', n, offsets);
-    softmaxRows(scores, classes);
+    objectProbabilities(scores, classes, empty, rule.leastScore);
     decodeBoxes(coder, anchors, offsets, boxes, [width, height]);
     const [across, down] = [picture.width / width, picture.height / height];
     return selectDetections(boxes, scores, classes, empty, rule).flatMap(
@@ -152,6 +152,26 @@ function gather(outputs: NamedTensors, name: string, n: number, into: Float32Arr
       throw new UsageError(`detect: output ${name}.${map} is missing or does not fit the anchors.`);
     into.set(tensor.data.subarray(n * each, (n + 1) * each), at);
     at += each;
+  }
+}
+
+/**
+ * Softmax of each row in place, or zeros where no object can be surer than `least`: nearly all rows are background, and
+ * an object's probability is at most exp(its logit − the background's).
+ */
+function objectProbabilities(data: Float32Array, classes: number, background: number, least: number): void {
+  const margin = least > 0 ? Math.log(least) : Number.NEGATIVE_INFINITY;
+  for (let start = 0; start < data.length; start += classes) {
+    const enough = (data[start + background] ?? 0) + margin;
+    let matters = false;
+    for (let i = start; i < start + classes; i++)
+      if ((data[i] ?? 0) > enough && i !== start + background) {
+        matters = true;
+        break;
+      }
+    const row = data.subarray(start, start + classes);
+    if (matters) softmaxRows(row, classes);
+    else row.fill(0);
   }
 }
 
