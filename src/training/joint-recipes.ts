@@ -10,15 +10,7 @@ const common = {
   batch: 8,
   accumulate: 1,
   phases: [{ epoch: 0, size: 256, strength: 1 }],
-  optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, eps: 1e-8 },
-  rate: {
-    base: 1e-3,
-    decline: { kind: 'cosine', final: 0 },
-    every: 'step',
-    warmUp: { unit: 'epochs', length: 1, start: 0.01 },
-  },
   rateForBatch: 8,
-  decay: { base: 0.02, decline: { kind: 'constant' }, every: 'epoch', warmUp: noWarmUp },
   decayed: { norms: false, biases: false },
   clip: 5,
   average: { momentum: 4e-3, warmUp: true },
@@ -27,11 +19,20 @@ const common = {
   mergeBranches: 'paying',
   precision: 'f32',
   seed: 0,
-} as const satisfies Omit<CommonRecipe, 'name'>;
+} as const satisfies Omit<CommonRecipe, 'name' | 'optimizer' | 'rate' | 'decay'>;
+
+const rate = {
+  decline: { kind: 'cosine', final: 0 },
+  every: 'step',
+  warmUp: { unit: 'epochs', length: 1, start: 0.01 },
+} as const;
 
 const smallSegment: SegmentRecipe = {
   ...common,
   name: 'small-segment',
+  optimizer: { kind: 'sgd', momentum: 0.9, nesterov: true },
+  rate: { ...rate, base: 0.05 },
+  decay: { base: 5e-4, decline: { kind: 'cosine', final: 5e-5 }, every: 'epoch', warmUp: noWarmUp },
   evaluation: { width: 256, height: 256 },
   loss: { smoothing: 0, auxiliary: 0.4 },
   augment: {
@@ -44,6 +45,9 @@ const smallSegment: SegmentRecipe = {
 const smallDetect: DetectRecipe = {
   ...common,
   name: 'small-detect',
+  optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.999, eps: 1e-8 },
+  rate: { ...rate, base: 1e-3 },
+  decay: { base: 0.02, decline: { kind: 'constant' }, every: 'epoch', warmUp: noWarmUp },
   evaluation: { width: 320, height: 320 },
   phases: [{ epoch: 0, size: 320, strength: 1 }],
   loss: { negatives: 3 },

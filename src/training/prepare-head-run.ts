@@ -3,6 +3,7 @@ import { UsageError } from '../errors.ts';
 import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
 import type { Form } from '../model/block.ts';
 import { type MobileOneConfig, mobileOneConfig } from '../model/config.ts';
+import { type DeepLabStyleName, deepLabStyles } from '../model/deeplabv3.ts';
 import { initialWeights } from '../model/initialize.ts';
 import { buildHeadNet } from '../task/head-net.ts';
 import {
@@ -53,7 +54,7 @@ export interface HeadRunPlan
 }
 
 export interface SegmentPlan extends HeadRunPlan {
-  /** Over what the source's head says, else torchvision's with half the channels, output stride 16. */
+  /** Over what the source's head says, else torchvision's with half the channels and rates in proportion, stride 16. */
   readonly head?: Partial<Omit<SegmentHead, 'task'>>;
 }
 
@@ -70,7 +71,7 @@ export function prepareSegmentRun(plan: SegmentPlan): PreparedHeadRun<SegmentCon
   const known = plan.from?.head?.task === 'segment' ? plan.from.head : undefined;
   const { style = known?.style ?? 'torchvision', ...over } = plan.head ?? {};
   const head = segmentHead(style, {
-    ...(known ? { ...known, style } : { channels: 128 }),
+    ...(known ? { ...known, style } : { channels: 128, rates: ratesFor(style, recipe) }),
     background: backgroundOf(plan.labels),
     ...over,
   });
@@ -105,6 +106,15 @@ function headOf({ from, anchors, boxes = [] }: DetectPlan, size: number): Detect
   if (anchors !== undefined && anchors !== 'data') return detectHead(anchors, size);
   const sides = boxes.map(([width, height]) => [width * size, height * size] as const);
   return sides.length > 0 ? fittedHead('torchvision', size, sides) : detectHead('torchvision', size);
+}
+
+/** The side for which styles' rates were chosen: that of crops of Pascal VOC. */
+const usualSide = 512;
+
+/** The style's rates in proportion to the pictures: windows wider than the feature map see its padding only. */
+function ratesFor(style: DeepLabStyleName, { evaluation }: SegmentRecipe): number[] {
+  const ratio = Math.min(1, Math.min(evaluation.width, evaluation.height) / usualSide);
+  return deepLabStyles[style].rates.map((rate) => Math.max(2, Math.round(rate * ratio)));
 }
 
 /** What pictures show where nothing is: drawings leave it as it is. */

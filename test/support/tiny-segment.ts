@@ -1,0 +1,48 @@
+/** Drawn pictures with class masks, and a net so small that it learns them in a moment. */
+import { openAnnotated } from '../../src/data/annotations/open-annotated.ts';
+import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
+import { annotatedFiles } from '../../src/data/procedural-annotated.ts';
+import { createPortableDecoder } from '../../src/image/portable-decoder.ts';
+import { jointData } from '../../src/training/joint-data.ts';
+import { prepareSegmentRun } from '../../src/training/prepare-head-run.ts';
+import { segmentTask } from '../../src/training/segment-task.ts';
+
+export interface TinySegment {
+  readonly train: number;
+  readonly val: number;
+  readonly size: number;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly widths: readonly number[];
+  readonly channels: number;
+  readonly set?: readonly string[];
+}
+
+export async function tinySegment({
+  train,
+  val,
+  size,
+  epochs,
+  batch,
+  widths,
+  channels,
+  set = [],
+}: TinySegment) {
+  const decoder = createPortableDecoder({ advice: '' });
+  const files = annotatedFiles({
+    ...{ train, val, seed: 3, annotations: 'masks', width: size, height: size, kinds: ['circle'] },
+    ...{ radius: [0.25, 0.4], occluders: 0, texture: 0.3 },
+  });
+  const splits = await openAnnotated(files, decoder, { task: 'segment' });
+  const { config, weights } = prepareSegmentRun({
+    name: 'circles',
+    labels: splits.classes,
+    model: { widths, pairs: [1, 1, 1, 1], branches: 1 },
+    head: { channels, rates: [2, 4], outputStride: 8 },
+    data: { name: 'circles', train, validation: val, holdOut: null },
+    recipe: 'small-segment',
+    ...{ epochs, batch, size, set },
+  });
+  const data = jointData(splits, createInlinePool(decoder), { cacheBytes: 2 ** 26 });
+  return { config, weights, data, decoder, task: segmentTask(config, { data, decoder }) };
+}
