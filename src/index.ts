@@ -115,10 +115,13 @@ export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tenso
 export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
 export { type StepRules, trainingStep } from './training/classify-step.ts';
 export { type ClassifySources, classifyTask } from './training/classify-task.ts';
+export { detectTask } from './training/detect-task.ts';
 export type { StepReport } from './training/epoch.ts';
+export { type JointData, jointData } from './training/joint-data.ts';
 export { type LearnOptions, learn, type TrainResult } from './training/learn.ts';
 export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/learning-step.ts';
 export type { LearningTask } from './training/learning-task.ts';
+export { prepareDetectRun, prepareSegmentRun } from './training/prepare-head-run.ts';
 export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
 export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';
@@ -136,6 +139,7 @@ export {
   type Schedule,
   scheduled,
 } from './training/schedules.ts';
+export { segmentTask } from './training/segment-task.ts';
 export { readRun, type TrainOptions, train } from './training/train.ts';
 export type { TrainingBatch, TrainingData } from './training/training-data.ts';
 export { evaluationWeights, type UpdateRules, withUpdates } from './training/update-step.ts';
