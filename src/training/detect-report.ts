@@ -5,6 +5,7 @@ import { MobileOneError } from '../errors.ts';
 import type { ImageDecoder } from '../image/codec.ts';
 import { drawBoxes, type LabelledBox } from '../image/draw/draw-boxes.ts';
 import type { CaptionedPicture, PictureSheet } from '../report/run-report.ts';
+import { sideBySide } from '../report/side-by-side.ts';
 import type { DetectionMetrics, KeptDetections } from '../task/evaluate-detector.ts';
 import type { DetectPicturesOf } from './detect-pictures.ts';
 import { headCosts } from './head-costs.ts';
@@ -45,8 +46,8 @@ export async function detectReport(config: DetectConfig, sources: ReportSources)
   };
 }
 
-/** Longer side of pictures with boxes: smaller ones cannot be read. */
-const shownSide = 320;
+/** Longer side of pictures with boxes, and of two beside each other: smaller ones cannot be read. */
+const [shownSide, pairSide] = [280, 560];
 
 /** Pictures with the objects found in them, and beside them the true ones: the worst, and the first of the data. */
 export async function detectionSheets(
@@ -61,12 +62,20 @@ export async function detectionSheets(
   ): Promise<PictureSheet> => ({
     title,
     note,
-    side: shownSide,
+    side: pairSide,
     pictures: (await Promise.all(kept.map((one) => drawnPicture(one, dataset, decoder)))).flat(),
   });
   return [
-    await sheet('Worst pictures', 'Most objects overlooked or seen where there are none.', worst),
-    await sheet('Examples', 'The first pictures of the data.', examples),
+    await sheet(
+      'Worst pictures',
+      'Left what was found, right the truth; most objects overlooked or seen where there are none first.',
+      worst,
+    ),
+    await sheet(
+      'Examples',
+      'Left what was found, right the truth: the first pictures of the data.',
+      examples,
+    ),
   ];
 }
 
@@ -87,13 +96,8 @@ async function drawnPicture(
         box: { x, y, width, height },
       }),
     );
-    return [
-      {
-        image: drawBoxes(image, objects),
-        caption: [`${missed} missed, ${wrong} wrong`, sample.path],
-      },
-      { image: drawBoxes(image, truth), caption: [`truth: ${truth.length} objects`, sample.path] },
-    ];
+    const both = sideBySide([drawBoxes(image, objects), drawBoxes(image, truth)], pairSide);
+    return [{ image: both, caption: [`${missed} missed, ${wrong} wrong of ${truth.length}`, sample.path] }];
   } catch (error) {
     if (error instanceof MobileOneError) return [];
     throw error;

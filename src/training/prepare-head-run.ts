@@ -1,3 +1,4 @@
+import type { AnnotatedDataset } from '../data/annotations/annotated.ts';
 import type { AnchorStyleName } from '../detection/anchors.ts';
 import { UsageError } from '../errors.ts';
 import { type EvalTransform, evalTransforms } from '../image/eval-transform.ts';
@@ -99,6 +100,19 @@ export function prepareDetectRun(plan: DetectPlan): PreparedHeadRun<DetectConfig
     config: { ...basics, recipe, task: 'detect', head },
     ...startOf(plan, basics, head, recipe, false),
   };
+}
+
+/** Sides of all objects as shares of their picture's; of pictures whose size is known. */
+export function boxShares({
+  samples,
+}: Pick<AnnotatedDataset, 'samples'>): readonly (readonly [width: number, height: number])[] {
+  return samples.flatMap(({ target: { objects, size } }) =>
+    size
+      ? objects
+          .filter(({ crowd }) => !crowd)
+          .map(({ box }) => [box[2] / size.width, box[3] / size.height] as const)
+      : [],
+  );
 }
 
 function headOf({ from, anchors, boxes = [] }: DetectPlan, size: number): DetectHead {

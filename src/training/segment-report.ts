@@ -1,12 +1,14 @@
 import type { Batch } from '../data/loader/batch.ts';
 import { toPicture } from '../data/loader/to-picture.ts';
 import { classColours } from '../image/class-colours.ts';
+import type { ImageDecoder } from '../image/codec.ts';
 import type { Image } from '../image/image.ts';
 import { IGNORE, type IndexMap } from '../image/index-map.ts';
 import type { CaptionedPicture, PictureSheet } from '../report/run-report.ts';
 import { classMapPicture, sideBySide } from '../report/side-by-side.ts';
 import type { KeptSegmentation, SegmentationMetrics } from '../task/evaluate-segmenter.ts';
 import { headCosts } from './head-costs.ts';
+import type { JointData } from './joint-data.ts';
 import type { TaskReport } from './learning-task.ts';
 import { batchOf, type SegmentConfig } from './run-config.ts';
 import { phaseAt } from './schedules.ts';
@@ -67,17 +69,18 @@ export async function segmentReport(config: SegmentConfig, findings: Findings): 
 /** Longer side of three pictures together. */
 const side = 500;
 
-const legendOf = ({ labels }: SegmentConfig) => {
+const legendOf = ({ labels }: Pick<SegmentConfig, 'labels'>) => {
   const colours = classColours(labels.length);
   return labels.map((name, label) => ({ name, colour: colours[label] ?? ([0, 0, 0] as const) }));
 };
 
-async function answerSheet(
+/** Pictures with their truth and what the net says of them, side by side. */
+export async function answerSheet(
   title: string,
   note: string,
   answers: readonly KeptSegmentation[],
-  config: SegmentConfig,
-  { data, decoder }: Findings,
+  config: Pick<SegmentConfig, 'labels'>,
+  { data, decoder }: { readonly data: Pick<JointData, 'validation'>; readonly decoder: ImageDecoder },
 ): Promise<readonly PictureSheet[]> {
   const { validation } = data;
   if (validation === undefined || answers.length === 0) return [];

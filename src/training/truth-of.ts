@@ -4,7 +4,10 @@ import type { IndexMap } from '../image/index-map.ts';
 import type { JointData } from './joint-data.ts';
 
 /** The class mask of a validation picture. @throws DataError when it has none */
-export async function truthOf({ validation }: JointData, index: number): Promise<IndexMap> {
+export async function truthOf(
+  { validation }: Pick<JointData, 'validation'>,
+  index: number,
+): Promise<IndexMap> {
   const target = validation?.samples[index]?.target;
   if (validation === undefined || target?.classMask === undefined)
     throw new DataError(`segmentation: validation picture ${index} has no class mask.`);

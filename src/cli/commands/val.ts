@@ -1,35 +1,31 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { SplitName } from '../../data/class-splits.ts';
 import { createLoader } from '../../data/loader/loader.ts';
 import { UsageError } from '../../errors.ts';
 import { evalTransforms, resolveEvalTransform } from '../../image/eval-transform.ts';
-import type { Form } from '../../model/block.ts';
 import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { createNodePool } from '../../platform/node/loader-workers.ts';
 import { inputSize } from '../../task/classify.ts';
 import { evaluateClassifier } from '../../task/evaluate-classifier.ts';
+import { type NamedHeadNet, readHeadNet, readTaskHead } from '../../task/head-checkpoint.ts';
 import { type LoadedNet, loadNet } from '../../task/load-net.ts';
 import { matchClasses } from '../../task/match-classes.ts';
 import { defaultLabels } from '../../task/net-defaults.ts';
 import { positiveInteger, wholeNumber } from '../arguments.ts';
 import { countBar } from '../count-bar.ts';
-import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
+import { addEngineOptions, chooseEngine } from '../engine-options.ts';
 import { readLabelsFile } from '../labels-file.ts';
 import { reportFolder } from '../report-folder.ts';
 import type { Terminal } from '../terminal.ts';
 import { printable } from '../text/layout.ts';
 import { toJson, toText, type Verdict } from '../val/describe.ts';
+import { headJson, headText } from '../val/head-verdict.ts';
+import { type HeadValFlags, judgeHead } from '../val/judge-heads.ts';
 import { openPictures } from '../val/open-pictures.ts';
 import { saveVerdict } from '../val/save.ts';
+import { saveHeadVerdict } from '../val/save-heads.ts';
 import { addHubOptions, fetchWeights, type HubFlags, hubOptions } from '../weights.ts';
 
-interface ValFlags extends HubFlags, EngineFlags {
-  readonly form: Form | 'both';
-  readonly split?: SplitName;
-  readonly holdOut?: number;
-  readonly seed?: number;
-  readonly batch: number;
-  readonly workers?: number;
+interface ValFlags extends HubFlags, HeadValFlags {
   readonly labels?: string;
   readonly transform?: string;
   readonly inputSize?: number;
@@ -43,10 +39,11 @@ export function addVal(program: Command, terminal: Terminal): void {
     .summary('measure how often a net is right')
     .description(
       'Evaluates a net on labelled pictures: a folder of class folders (also inside train, val, test), or a list file. ' +
-        'Class folders are called as the labels are, by ImageNet’s ids or by number.',
+        'Class folders are called as the labels are, by ImageNet’s ids or by number. ' +
+        'Nets that find objects or tell what lies where are judged by annotated pictures: COCO, Pascal VOC, YOLO, or masks of classes.',
     )
     .argument('<model>', 'a known model ("mobileone models") or a file with weights')
-    .argument('<data>', 'folder of class folders, or list file')
+    .argument('<data>', 'folder of class folders, list file, or folder of annotated pictures')
     .addOption(
       new Option('--form <form>', 'form that runs').choices(['deploy', 'train', 'both']).default('deploy'),
     )
@@ -72,6 +69,14 @@ export function addVal(program: Command, terminal: Terminal): void {
       ),
     )
     .option('--input-size <n>', 'side of the square the net sees', positiveInteger)
+    .addOption(
+      new Option('--absent <how>', 'how mean IoU counts classes that are nowhere; default skip').choices([
+        'skip',
+        'zero',
+        'undefined',
+      ]),
+    )
+    .option('--strict', 'stop at faults in annotations instead of leaving them out')
     .option('--json', 'everything as one JSON object')
     .option('--save <folder>', 'write metrics.json, plots and report.html there');
   addHubOptions(addEngineOptions(command))
@@ -89,9 +94,10 @@ function holdOutShare(text: string): number {
 
 /** @returns 1 when a picture could not be read, 0 otherwise */
 async function val(model: string, data: string, flags: ValFlags, terminal: Terminal): Promise<0 | 1> {
-  const dataset = await openPictures(data, flags);
   const hub = hubOptions(flags);
-  const { location } = await fetchWeights(model, hub, terminal);
+  const { location, file } = await fetchWeights(model, hub, terminal);
+  if (await readTaskHead(file)) return valHead(await readHeadNet(file), location, data, flags, terminal);
+  const dataset = await openPictures(data, flags);
   const loaded = await loadNet(location, hub);
   const labels = flags.labels === undefined ? loaded.labels : await readLabelsFile(flags.labels);
   const { naming, indices } = matchClasses(dataset.name, dataset.classes, netClasses(loaded, labels));
@@ -105,6 +111,29 @@ async function val(model: string, data: string, flags: ValFlags, terminal: Termi
     terminal.note(`Report: ${flags.save}/report.html`);
   }
   return whole.broken.length > 0 ? 1 : 0;
+}
+
+/** The same for a net that finds objects or tells what lies where. */
+async function valHead(
+  net: NamedHeadNet,
+  location: string,
+  data: string,
+  flags: ValFlags,
+  terminal: Terminal,
+): Promise<0 | 1> {
+  for (const name of ['labels', 'transform', 'inputSize'] as const)
+    if (flags[name] !== undefined)
+      throw new UsageError(
+        `--${name === 'inputSize' ? 'input-size' : name}: is for classifiers; a net with a head says itself what it needs.`,
+      );
+  const verdict = await judgeHead(net, location, data, flags, terminal);
+  for (const { path, reason } of verdict.broken) terminal.note(printable(`${path}: ${reason}`));
+  terminal.print(...(flags.json ? [headJson(verdict)] : headText(verdict, terminal)));
+  if (flags.save !== undefined) {
+    await saveHeadVerdict(reportFolder(flags.save), verdict, await createNodeDecoder());
+    terminal.note(`Report: ${flags.save}/report.html`);
+  }
+  return verdict.broken.length > 0 ? 1 : 0;
 }
 
 function netClasses({ net, entry }: LoadedNet, labels: readonly string[] | undefined) {

@@ -6,7 +6,12 @@ import { folderFiles } from '../../platform/node/folder-files.ts';
 import { createNodeDecoder } from '../../platform/node/image-decoder.ts';
 import { readHeadNet, readTaskHead } from '../../task/head-checkpoint.ts';
 import { loadNet } from '../../task/load-net.ts';
-import { type HeadSource, prepareDetectRun, prepareSegmentRun } from '../../training/prepare-head-run.ts';
+import {
+  boxShares,
+  type HeadSource,
+  prepareDetectRun,
+  prepareSegmentRun,
+} from '../../training/prepare-head-run.ts';
 import { dataFacts } from '../../training/prepare-run.ts';
 import type { Terminal } from '../terminal.ts';
 import { printable } from '../text/layout.ts';
@@ -79,12 +84,7 @@ export async function prepareAnnotatedRun(
 /** Anchors fitted to the objects of the training part, or those of a style. */
 function detectChoices({ train }: AnnotatedSplits, { anchors }: NewRunFlags) {
   if (anchors !== undefined && anchors !== 'data') return { anchors };
-  const boxes = train.samples.flatMap(({ target: { objects, size } }) =>
-    objects
-      .filter(({ crowd }) => !crowd && size)
-      .map(({ box }) => [box[2] / (size?.width ?? 1), box[3] / (size?.height ?? 1)] as const),
-  );
-  return { ...(anchors === undefined ? {} : { anchors }), boxes };
+  return { ...(anchors === undefined ? {} : { anchors }), boxes: boxShares(train) };
 }
 
 /** Medians over some pictures, evenly over the training part. */

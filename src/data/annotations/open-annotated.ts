@@ -20,6 +20,8 @@ export interface OpenAnnotatedOptions extends SplitOptions {
   readonly format?: AnnotationFormat;
   /** Names of the classes in order, for formats that leave them open (VOC, YOLO, masks from number 0). */
   readonly classes?: readonly string[];
+  /** Pictures to judge by are enough; default false. */
+  readonly mayLackTraining?: boolean;
 }
 
 /** Reads the format if the files hold it. */
@@ -126,7 +128,7 @@ function splitsOf(
 ): AnnotatedSplits {
   const { train = [], val, test } = samples;
   const { name } = files;
-  if (train.length === 0)
+  if (train.length === 0 && !(options.mayLackTraining && (val ?? test)))
     throw new DataError(
       `data "${name}" (${format}): found no picture to train on; ` +
         (findings[0] ? `${findings[0].where}: ${findings[0].detail}.` : 'no annotation names one.'),
