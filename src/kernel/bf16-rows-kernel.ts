@@ -1,8 +1,9 @@
 /**
- * Rows of C = A·B of bf16 factors with f32 sums, on AMX: rows of A are rounded to bf16 a few blocks at a time, which
- * stay in the second cache while all panels of B (bf16-panels.ts) go by. So A is read once, and C is written once.
+ * Rows of C = A·B of bf16 factors with f32 sums, on AMX: a block of rows of A is rounded to bf16 and stays in the
+ * first cache while all panels of B (bf16-panels.ts) go by; the next block is fetched meanwhile. So A is read once,
+ * and C is written once.
  *
- *     scratch   rounded rows, block after block of [k/32][rows][32] bf16; then 2 × 2 tiles of sums
+ *     scratch   rounded rows [k/32][rows][32] bf16; then 2 × 2 tiles of sums
  */
 import {
   at,
@@ -25,11 +26,11 @@ import type { KernelSpec, Slot } from './plan.ts';
 /** Rows of a block: two tiles. */
 export const MOST_ROWS = 2 * BLOCK;
 const SUM_BYTES = 4 * BLOCK_BYTES;
+const LINE_BYTES = 64;
 
 export interface RowsSpec {
-  /** Rows of a block, 1 … 32, and blocks that are rounded at a time. */
+  /** Rows of a block, 1 … 32. */
   readonly rows: number;
-  readonly blocks: number;
   readonly n: number;
   readonly k: number;
   /** Bytes from one row to the next. */
@@ -42,7 +43,7 @@ export interface RowsSpec {
   readonly past: boolean;
 }
 
-const SLOT = { a: 1, panels: 2, c: 3, residual: 4, scratch: 5, turns: 6 } as const;
+const SLOT = { a: 1, panels: 2, c: 3, residual: 4, scratch: 5, blocks: 6 } as const;
 
 export interface RowsRecord {
   readonly a: Slot;
@@ -50,30 +51,29 @@ export interface RowsRecord {
   readonly c: Slot;
   readonly residual: Slot;
   readonly scratch: Slot;
-  /** How often so many blocks of rows follow each other. */
-  readonly turns: number;
+  /** Blocks of rows that follow each other. */
+  readonly blocks: number;
 }
 
-export function rowsSlots({ a, panels, c, residual, scratch, turns }: RowsRecord): readonly Slot[] {
-  return [a, panels, c, residual, scratch, turns];
+export function rowsSlots({ a, panels, c, residual, scratch, blocks }: RowsRecord): readonly Slot[] {
+  return [a, panels, c, residual, scratch, blocks];
 }
 
 const chunksOf = (k: number): number => Math.ceil(k / STEPS);
 
-/** Bytes of a block of rounded rows. */
-export function roundedBytes(rows: number, k: number): number {
+function roundedBytes({ rows, k }: RowsSpec): number {
   return chunksOf(k) * rows * ROW_BYTES;
 }
 
-export function rowsScratchBytes({ rows, blocks, k }: RowsSpec): number {
-  return blocks * roundedBytes(rows, k) + SUM_BYTES;
+export function rowsScratchBytes(spec: RowsSpec): number {
+  return roundedBytes(spec) + SUM_BYTES;
 }
 
 export function rowsKernel(spec: RowsSpec): KernelSpec {
-  const { rows, blocks, n, k, aRow, cRow, residual, activation, past } = spec;
+  const { rows, n, k, aRow, cRow, residual, activation, past } = spec;
   const epilogue = `${residual ? '_residual' : ''}${activation ? `_${activation}` : ''}${past ? '_past' : ''}`;
   return {
-    name: `bf16_rows${epilogue}_${rows}*${blocks}x${n}x${k}_s${aRow},${cRow}`,
+    name: `bf16_rows${epilogue}_${rows}x${n}x${k}_s${aRow},${cRow}`,
     generate: (a) => emitRows(a, spec),
   };
 }
@@ -105,6 +105,8 @@ interface Context {
   /** Bytes from a number of C to its residual. */
   readonly residual: Int | undefined;
   readonly scratch: Int;
+  /** The next block's rows that are to be fetched. */
+  readonly ahead: Int;
   readonly line: Int;
   readonly none: Int;
 }
@@ -117,85 +119,72 @@ export function tilesOf(a: VectorAssembler): TileInstructions {
 }
 
 function emitRows(a: VectorAssembler, spec: RowsSpec): void {
-  const { rows, blocks, n, cRow } = spec;
+  const { rows, n, cRow } = spec;
   const tiles = tilesOf(a);
   const [from, panels, c, scratch] = [a.slot(SLOT.a), a.newInt(), a.slot(SLOT.c), a.slot(SLOT.scratch)];
   const residual = spec.residual ? a.slot(SLOT.residual) : undefined;
   if (residual !== undefined) a.subtractInt(residual, c);
-  const [line, none] = [a.int(ROW_BYTES), a.int(0)];
-  const context: Context = { a, tiles, spec, panels, c, residual, scratch, line, none };
+  const [ahead, line, none] = [a.newInt(), a.int(ROW_BYTES), a.int(0)];
+  const context: Context = { a, tiles, spec, panels, c, residual, scratch, ahead, line, none };
   tiles.configure(shapesOf(rows));
   const { whole, rest } = runsOf(n, PANEL_COLUMNS);
-  countBySlot(a, SLOT.turns, () => {
+  countBySlot(a, SLOT.blocks, () => {
     emitRounding(a, spec, from, scratch);
+    a.moveInt(ahead, from);
     a.loadPointer(panels, at(a.record, 8 * SLOT.panels));
     a.loop(whole, () => emitPanel(context, PANEL_COLUMNS));
     if (rest > 0) emitPanel(context, rest);
-    a.addInt(c, blocks * rows * cRow - (whole + (rest > 0 ? 1 : 0)) * PANEL_COLUMNS * 4);
+    a.addInt(c, rows * cRow - (whole + (rest > 0 ? 1 : 0)) * PANEL_COLUMNS * 4);
   });
   tiles.release();
-  a.freeInt(from, panels, c, scratch, line, none, ...(residual === undefined ? [] : [residual]));
+  a.freeInt(from, panels, c, scratch, ahead, line, none, ...(residual === undefined ? [] : [residual]));
 }
 
 /** `from` moves on, `scratch` ends where it began. */
-function emitRounding(
-  a: VectorAssembler,
-  { rows, blocks, k, aRow }: RowsSpec,
-  from: Int,
-  scratch: Int,
-): void {
-  const chunks = chunksOf(k);
+function emitRounding(a: VectorAssembler, spec: RowsSpec, from: Int, scratch: Int): void {
+  const { rows, k, aRow } = spec;
   const [low, high] = [a.newVec(), a.newVec()];
   const read = (vec: Vec, first: number): void => {
     if (first < k) a.load(vec, at(from, first * 4), Math.min(BLOCK, k - first));
     else a.zero(vec);
   };
-  a.loop(blocks, () => {
-    a.loop(rows, () => {
-      for (let chunk = 0; chunk < chunks; chunk++) {
-        read(low, chunk * STEPS);
-        read(high, chunk * STEPS + BLOCK);
-        pairsOf(a).join(low, low, high);
-        a.store(at(scratch, chunk * rows * ROW_BYTES), low);
-      }
-      a.addInt(from, aRow);
-      a.addInt(scratch, ROW_BYTES);
-    });
-    a.addInt(scratch, (chunks - 1) * rows * ROW_BYTES);
+  a.loop(rows, () => {
+    for (let chunk = 0; chunk < chunksOf(k); chunk++) {
+      read(low, chunk * STEPS);
+      read(high, chunk * STEPS + BLOCK);
+      pairsOf(a).join(low, low, high);
+      a.store(at(scratch, chunk * rows * ROW_BYTES), low);
+    }
+    a.addInt(from, aRow);
+    a.addInt(scratch, ROW_BYTES);
   });
-  a.subtractInt(scratch, blocks * roundedBytes(rows, k));
+  a.subtractInt(scratch, rows * ROW_BYTES);
   a.freeVec(low, high);
 }
 
-/** All blocks of rows; `panels` and `c` move on to the next panel. */
+/** `panels` and `c` move on to the next panel. */
 function emitPanel(context: Context, columns: number): void {
-  const { a, spec, panels, c, scratch } = context;
-  const { rows, blocks, k, cRow } = spec;
+  const { a, spec, panels, c } = context;
   const across = blocksAcross(columns);
-  const left = a.newInt();
-  a.moveInt(left, scratch);
-  a.loop(blocks, () => {
-    emitSums(context, across, left);
-    for (let row = 0, r = 0; r < heightsOf(rows).length; r++)
-      for (let i = 0; i < (heightsOf(rows)[r] ?? 0); i++, row++) emitRow(context, columns, row, r, i);
-    a.addInt(c, rows * cRow);
-  });
-  a.freeInt(left);
-  a.subtractInt(c, blocks * rows * cRow);
+  emitSums(context, across);
+  let row = 0;
+  for (const [r, height] of heightsOf(spec.rows).entries())
+    for (let i = 0; i < height; i++) emitRow(context, columns, row++, r, i);
   a.addInt(c, PANEL_COLUMNS * 4);
-  a.addInt(panels, across * (ROW_BYTES + chunksOf(k) * BLOCK_BYTES));
+  a.addInt(panels, across * (ROW_BYTES + chunksOf(spec.k) * BLOCK_BYTES));
 }
 
-/** Sums of one block reach scratch memory; `left` moves on to the next block. */
-function emitSums({ a, tiles, spec, panels, scratch, line, none }: Context, across: number, left: Int): void {
-  const { rows, blocks, k } = spec;
-  const heights = heightsOf(rows);
+/** Sums of the block reach scratch memory. */
+function emitSums(context: Context, across: number): void {
+  const { a, tiles, spec, panels, scratch, line, none } = context;
+  const heights = heightsOf(spec.rows);
   const columns = Array.from({ length: across }, (_, i) => i);
   for (const r of heights.keys())
     for (const c of columns) tiles.load(sumTile(r, c), panels, none, c * ROW_BYTES);
-  const right = a.newInt();
+  const [left, right] = [a.newInt(), a.newInt()];
+  a.moveInt(left, scratch);
   a.moveInt(right, panels);
-  a.loop(chunksOf(k), () => {
+  a.loop(chunksOf(spec.k), () => {
     for (const r of heights.keys()) {
       tiles.load(leftTile(r), left, line, r * (heights[0] ?? 0) * ROW_BYTES);
       for (const c of columns) {
@@ -203,13 +192,24 @@ function emitSums({ a, tiles, spec, panels, scratch, line, none }: Context, acro
         tiles.dotBf16(sumTile(r, c), leftTile(r), rightTile(c));
       }
     }
-    a.addInt(left, rows * ROW_BYTES);
+    emitFetch(context);
+    a.addInt(left, spec.rows * ROW_BYTES);
     a.addInt(right, across * BLOCK_BYTES);
   });
-  a.freeInt(right);
+  a.freeInt(left, right);
   for (const r of heights.keys())
     for (const c of columns)
-      tiles.store(sumTile(r, c), scratch, line, blocks * roundedBytes(rows, k) + sumTile(r, c) * BLOCK_BYTES);
+      tiles.store(sumTile(r, c), scratch, line, roundedBytes(spec) + sumTile(r, c) * BLOCK_BYTES);
+}
+
+/** As many lines of the next block as it has for each step of this one. */
+function emitFetch({ a, spec, ahead }: Context): void {
+  const { rows, n, k, aRow } = spec;
+  if (aRow !== k * 4) return;
+  const steps = Math.ceil(n / PANEL_COLUMNS) * chunksOf(k);
+  const lines = Math.ceil((rows * aRow) / LINE_BYTES / steps);
+  for (let i = 0; i < lines; i++) a.prefetch(at(ahead, i * LINE_BYTES));
+  a.addInt(ahead, lines * LINE_BYTES);
 }
 
 /** Row i of tile row r → activation(sums + residual) in row `row` of C's block. */
@@ -220,12 +220,12 @@ function emitRow(
   r: number,
   i: number,
 ): void {
-  const { rows, blocks, k, cRow, activation, past } = spec;
+  const { cRow, activation, past } = spec;
   const [value, more] = [a.newVec(), a.newVec()];
   for (let column = 0; column * BLOCK < columns; column++) {
     const count = Math.min(BLOCK, columns - column * BLOCK);
     const offset = row * cRow + column * ROW_BYTES;
-    const sum = blocks * roundedBytes(rows, k) + sumTile(r, column) * BLOCK_BYTES + i * ROW_BYTES;
+    const sum = roundedBytes(spec) + sumTile(r, column) * BLOCK_BYTES + i * ROW_BYTES;
     a.load(value, at(scratch, sum));
     if (residual !== undefined) {
       a.load(more, atIndex(c, residual, 1, offset), count);

@@ -2,23 +2,13 @@
 import type { ActivationName } from '../graph/activations.ts';
 import type { BlockSource } from './bf16-pairs.ts';
 import { panelsBytes, panelTiles } from './bf16-panels.ts';
-import {
-  MOST_ROWS,
-  type RowsSpec,
-  roundedBytes,
-  rowsKernel,
-  rowsScratchBytes,
-  rowsSlots,
-} from './bf16-rows-kernel.ts';
+import { MOST_ROWS, type RowsSpec, rowsKernel, rowsScratchBytes, rowsSlots } from './bf16-rows-kernel.ts';
 import { storesPast } from './large-tensors.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import type { BufferPlace } from './rename-buffers.ts';
 import { spans } from './split-work.ts';
 import { evenParts } from './window-blocks.ts';
 
-/** Rounded rows of so many bytes stay in the second cache, beside a panel and what comes and goes. */
-const ROUNDED_BYTES = 2 ** 18;
-const MOST_BLOCKS = 8;
 const MOST_TILES = 16;
 
 export interface RowsTask {
@@ -45,32 +35,24 @@ const later = ({ buffer, offset }: BufferPlace, bytes: number): BufferPlace => (
   offset: offset + bytes,
 });
 
-/** Blocks of equal height, of which some are rounded at a time, and that several times. */
-interface Turns {
+/** Blocks of equal height next to each other. */
+interface Blocks {
   readonly firstRow: number;
   readonly rows: number;
   readonly blocks: number;
-  readonly turns: number;
 }
 
-function turnsOf(m: number, k: number): readonly Turns[] {
+function blocksOf(m: number): readonly Blocks[] {
   const heights = evenParts(m, MOST_ROWS);
-  const all: Turns[] = [];
   let firstRow = 0;
-  for (const rows of new Set(heights)) {
+  return [...new Set(heights)].flatMap((rows) => {
     const count = heights.filter((height) => height === rows).length;
-    const fitting = Math.floor(ROUNDED_BYTES / roundedBytes(rows, k));
-    const most = Math.max(1, Math.min(MOST_BLOCKS, fitting, Math.ceil(count / MOST_TILES)));
-    const groups = spans(count, Math.ceil(count / most)).map(({ first, end }) => end - first);
-    for (const blocks of new Set(groups)) {
-      const same = groups.filter((group) => group === blocks).length;
-      for (const { first, end } of spans(same, Math.ceil((MOST_TILES * same) / groups.length))) {
-        all.push({ firstRow, rows, blocks, turns: end - first });
-        firstRow += (end - first) * blocks * rows;
-      }
-    }
-  }
-  return all;
+    return spans(count, Math.ceil((MOST_TILES * count) / heights.length)).map(({ first, end }) => {
+      const own = { firstRow, rows, blocks: end - first };
+      firstRow += own.blocks * rows;
+      return own;
+    });
+  });
 }
 
 /** Buffers: `input0` A, `input1` B, `output` C. */
@@ -86,9 +68,9 @@ export function planBf16Rows(task: RowsTask): TaskPlan {
   const packed: BufferPlace = { buffer: 'scratch', offset: 0 };
   const past = task.past && cRow === n * 4 && storesPast(m, m * cRow, n);
   let scratch = aligned(panelsBytes(panels));
-  const tiles = turnsOf(m, k).map(({ firstRow, rows, blocks, turns }): Tile => {
+  const tiles = blocksOf(m).map(({ firstRow, rows, blocks }): Tile => {
     const spec: RowsSpec = {
-      ...{ rows, blocks, n, k, aRow, cRow, activation, past },
+      ...{ rows, n, k, aRow, cRow, activation, past },
       residual: residual !== undefined,
     };
     const slots = rowsSlots({
@@ -97,7 +79,7 @@ export function planBf16Rows(task: RowsTask): TaskPlan {
       c: { buffer: 'output', offset: firstRow * cRow },
       residual: residual ? later(residual, firstRow * cRow) : 0,
       scratch: { buffer: 'scratch', offset: scratch },
-      turns,
+      blocks,
     });
     scratch += aligned(rowsScratchBytes(spec));
     return { kernel: rowsKernel(spec), slots };

@@ -6,14 +6,15 @@ import type { Slot, TaskPlan, Tile } from './plan.ts';
 import { type Span, spans, wantedTiles } from './split-work.ts';
 
 /** Packed chunks of both factors should stay in the second cache, beside C. */
-const PACKED_BYTES = 2 ** 19;
+const PACKED_BYTES = 2 ** 18;
 const MOST_CHUNK = 1024;
 /** Parts of a sum: their products are kept apart, and added up at the end. */
 const MOST_PARTS = 8;
 const STEPS_A_PART = 512;
-const PART_BYTES = 2 ** 22;
-/** Where there are fewer parts, C is cut too, for several threads; each tile then packs the same rows of B. */
+/** All together: a large C is rather cut itself, though each tile then packs the same rows of B. */
+const PART_BYTES = 2 ** 20;
 const FEW_TILES = 4;
+const ROWS_A_TILE = 256;
 
 export interface SumsTask {
   readonly m: number;
@@ -52,7 +53,8 @@ export function planBf16Sums(task: SumsTask): TaskPlan {
   const inPlace = parts.length === 1 && !accumulate && m % PAIR === 0 && n % PAIR === 0;
   const cRow = inPlace ? task.cRow : padded(n) * 4;
   const partBytes = inPlace ? 0 : padded(m) * cRow;
-  const rowSpans = spans(padded(m) / PAIR, Math.ceil(FEW_TILES / parts.length));
+  const cuts = Math.min(Math.ceil(FEW_TILES / parts.length), Math.ceil(m / ROWS_A_TILE));
+  const rowSpans = spans(padded(m) / PAIR, cuts);
   let scratch = parts.length * partBytes;
   const tiles = parts.flatMap((steps, part) =>
     rowSpans.map(({ first, end }): Tile => {
