@@ -4,12 +4,15 @@ import { after, describe, test } from 'node:test';
 import type { NamedTensors } from '../src/engine/engine.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { EngineError } from '../src/errors.ts';
+import { graphBuilder } from '../src/graph/builder.ts';
+import { convGeometry } from '../src/graph/geometry.ts';
+import { type CheckedGraph, type ValueId, valueAt } from '../src/graph/graph.ts';
 import { mobileOneConfig } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../src/tensor/half.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import type { Tensor, Weights } from '../src/tensor/tensor.ts';
+import { elementCount, maxDifference, type Tensor, type Weights } from '../src/tensor/tensor.ts';
 import { targetsInput, trainingStep } from '../src/training/classify-step.ts';
 import { stepInputs } from '../src/training/learning-step.ts';
 import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
@@ -107,6 +110,44 @@ describe('ops in bf16', { skip }, () => {
       for (const error of await errors(c, 'bf16')) assert.ok(error <= 1, `${error}`);
       assert.ok(Math.max(...(await errors(c, 'f32'))) > 1, 'factors were not rounded');
     });
+});
+
+/** (dy·W + other) · fn′(x), and without one of the two. */
+function linkedGraph(fn: 'relu' | 'silu', links: 'add' | 'derivative' | 'both'): CheckedGraph {
+  const b = graphBuilder(`${links} ${fn}`);
+  const input = [2, 17, 19, 47];
+  const operands = [b.input('dy', [2, 17, 19, 33]), b.input('w', [33, 47, 1, 1])];
+  const geometry = convGeometry({ kernel: 1 });
+  let dx = b.node('conv2dInputGrad', 'gradient', { geometry, height: 17, width: 19 }, operands);
+  if (links !== 'derivative') dx = b.node('sum', 'sum', {}, [b.input('other', input), dx]);
+  if (links !== 'add') dx = b.node('activationGrad', 'derivative', { fn }, [dx, b.input('x', input)]);
+  b.output('dx', dx);
+  return b.finish();
+}
+
+describe('what follows a gradient in bf16', { skip }, () => {
+  for (const links of ['add', 'derivative', 'both'] as const)
+    for (const fn of ['relu', 'silu'] as const)
+      test(`${links}, ${fn}: one task`, async () => {
+        const whole = linkedGraph(fn, links);
+        const random = createRandom(4);
+        const normal = (id: ValueId) => {
+          const { name, shape } = valueAt(whole, id);
+          return [
+            name,
+            rounded({ shape, data: Float32Array.from({ length: elementCount(shape) }, random.normal) }),
+          ];
+        };
+        const inputs: NamedTensors = Object.fromEntries(whole.inputs.map(normal));
+        const reference = await referenceEngine.compile(whole, new Map(), { precision: 'f64' });
+        const { dx: expected } = await reference.run(inputs);
+        const session = await engine.compile(whole, new Map(), { precision: 'bf16', profile: true });
+        const { dx: found } = await session.run(inputs);
+        assert.ok(expected && found);
+        assert.equal(session.profile?.().length, 1);
+        session.dispose();
+        assert.ok(maxDifference(found, expected).relative < 1e-5);
+      });
 });
 
 interface Curve {

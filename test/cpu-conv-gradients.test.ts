@@ -48,6 +48,8 @@ const shared: readonly Shared[] = [
   { name: 'with one more value', geometries: [lone(5, 2), lone(1, 2)], more: 1, tasks: 1 },
   { name: 'with two more values', geometries: [lone(3, 2), lone(3, 2), lone(1, 2)], more: 2, tasks: 2 },
   { name: 'only those of like windows', geometries: [lone(3), lone(5), lone(5)], more: 0, tasks: 2 },
+  { name: 'a single one with another value', geometries: [lone(3)], more: 1, tasks: 1 },
+  { name: 'a single one with two', geometries: [lone(3)], more: 2, tasks: 2 },
   { name: 'not dense ones', geometries: [dense, dense], more: 1, tasks: 3 },
 ];
 

@@ -18,6 +18,7 @@ import {
 import { EngineError } from '../errors.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { emitActivation } from './activation.ts';
+import { emitActivationGrad } from './activation-grad.ts';
 import { BLOCK, BLOCK_BYTES, pairsOf, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
 import { blocksAcross, PANEL_COLUMNS } from './bf16-panels.ts';
 import { countBySlot } from './emit.ts';
@@ -39,24 +40,28 @@ export interface RowsSpec {
   /** Something of C's layout is added before the activation. */
   readonly residual: boolean;
   readonly activation: ActivationName | null;
+  /** The function whose derivative, of something of C's layout, comes last. */
+  readonly derivative: ActivationName | null;
   /** C is written past the caches: whole lines of it. */
   readonly past: boolean;
 }
 
-const SLOT = { a: 1, panels: 2, c: 3, residual: 4, scratch: 5, blocks: 6 } as const;
+const SLOT = { a: 1, panels: 2, c: 3, residual: 4, derivative: 5, scratch: 6, blocks: 7 } as const;
 
 export interface RowsRecord {
   readonly a: Slot;
   readonly panels: Slot;
   readonly c: Slot;
   readonly residual: Slot;
+  readonly derivative: Slot;
   readonly scratch: Slot;
   /** Blocks of rows that follow each other. */
   readonly blocks: number;
 }
 
-export function rowsSlots({ a, panels, c, residual, scratch, blocks }: RowsRecord): readonly Slot[] {
-  return [a, panels, c, residual, scratch, blocks];
+export function rowsSlots(record: RowsRecord): readonly Slot[] {
+  const { a, panels, c, residual, derivative, scratch, blocks } = record;
+  return [a, panels, c, residual, derivative, scratch, blocks];
 }
 
 const chunksOf = (k: number): number => Math.ceil(k / STEPS);
@@ -70,8 +75,8 @@ export function rowsScratchBytes(spec: RowsSpec): number {
 }
 
 export function rowsKernel(spec: RowsSpec): KernelSpec {
-  const { rows, n, k, aRow, cRow, residual, activation, past } = spec;
-  const epilogue = `${residual ? '_residual' : ''}${activation ? `_${activation}` : ''}${past ? '_past' : ''}`;
+  const { rows, n, k, aRow, cRow, residual, activation, derivative, past } = spec;
+  const epilogue = `${residual ? '_residual' : ''}${activation ? `_${activation}` : ''}${derivative ? `_d${derivative}` : ''}${past ? '_past' : ''}`;
   return {
     name: `bf16_rows${epilogue}_${rows}x${n}x${k}_s${aRow},${cRow}`,
     generate: (a) => emitRows(a, spec),
@@ -102,8 +107,9 @@ interface Context {
   readonly spec: RowsSpec;
   readonly panels: Int;
   readonly c: Int;
-  /** Bytes from a number of C to its residual. */
+  /** Bytes from a number of C to its residual, and to what the derivative is taken of. */
   readonly residual: Int | undefined;
+  readonly derivative: Int | undefined;
   readonly scratch: Int;
   /** The next block's rows that are to be fetched. */
   readonly ahead: Int;
@@ -123,9 +129,11 @@ function emitRows(a: VectorAssembler, spec: RowsSpec): void {
   const tiles = tilesOf(a);
   const [from, panels, c, scratch] = [a.slot(SLOT.a), a.newInt(), a.slot(SLOT.c), a.slot(SLOT.scratch)];
   const residual = spec.residual ? a.slot(SLOT.residual) : undefined;
-  if (residual !== undefined) a.subtractInt(residual, c);
+  const derivative = spec.derivative ? a.slot(SLOT.derivative) : undefined;
+  const beside = [residual, derivative].filter((each) => each !== undefined);
+  for (const each of beside) a.subtractInt(each, c);
   const [ahead, line, none] = [a.newInt(), a.int(ROW_BYTES), a.int(0)];
-  const context: Context = { a, tiles, spec, panels, c, residual, scratch, ahead, line, none };
+  const context: Context = { a, tiles, spec, panels, c, residual, derivative, scratch, ahead, line, none };
   tiles.configure(shapesOf(rows));
   const { whole, rest } = runsOf(n, PANEL_COLUMNS);
   countBySlot(a, SLOT.blocks, () => {
@@ -137,7 +145,7 @@ function emitRows(a: VectorAssembler, spec: RowsSpec): void {
     a.addInt(c, rows * cRow - (whole + (rest > 0 ? 1 : 0)) * PANEL_COLUMNS * 4);
   });
   tiles.release();
-  a.freeInt(from, panels, c, scratch, ahead, line, none, ...(residual === undefined ? [] : [residual]));
+  a.freeInt(from, panels, c, scratch, ahead, line, none, ...beside);
 }
 
 /** `from` moves on, `scratch` ends where it began. */
@@ -214,7 +222,7 @@ function emitFetch({ a, spec, ahead }: Context): void {
 
 /** Row i of tile row r → activation(sums + residual) in row `row` of C's block. */
 function emitRow(
-  { a, spec, c, residual, scratch }: Context,
+  { a, spec, c, residual, derivative, scratch }: Context,
   columns: number,
   row: number,
   r: number,
@@ -232,6 +240,10 @@ function emitRow(
       a.binary('add', value, value, more);
     }
     if (activation !== null) emitActivation(a, activation, value);
+    if (derivative !== undefined && spec.derivative !== null) {
+      a.load(more, atIndex(c, derivative, 1, offset), count);
+      emitActivationGrad(a, spec.derivative, value, more);
+    }
     if (past) a.storePast(at(c, offset), value);
     else a.store(at(c, offset), value, count);
   }

@@ -1,8 +1,9 @@
-/** C = activation(A·op(B) + bias + residual) of bf16 factors: B is packed in panels first, rows of A on their way. */
+/** C = activation(A·op(B) + bias + residual) of bf16 factors, or times a derivative: B is packed in panels first, rows of A on their way. */
 import type { ActivationName } from '../graph/activations.ts';
 import type { BlockSource } from './bf16-pairs.ts';
 import { panelsBytes, panelTiles } from './bf16-panels.ts';
 import { MOST_ROWS, type RowsSpec, rowsKernel, rowsScratchBytes, rowsSlots } from './bf16-rows-kernel.ts';
+import type { Derivative } from './conv-gradient-row.ts';
 import { storesPast } from './large-tensors.ts';
 import type { TaskPlan, Tile } from './plan.ts';
 import type { BufferPlace } from './rename-buffers.ts';
@@ -25,6 +26,8 @@ export interface RowsTask {
   /** Of C's layout; it may be C itself. */
   readonly residual?: BufferPlace | undefined;
   readonly activation: ActivationName | null;
+  /** Of a tensor of C's layout. */
+  readonly derivative?: Derivative | undefined;
   /** Nothing reads C soon. */
   readonly past: boolean;
 }
@@ -57,7 +60,7 @@ function blocksOf(m: number): readonly Blocks[] {
 
 /** Buffers: `input0` A, `input1` B, `output` C. */
 export function planBf16Rows(task: RowsTask): TaskPlan {
-  const { m, n, k, aRow, bRow, cRow, transposeB, activation, residual } = task;
+  const { m, n, k, aRow, bRow, cRow, transposeB, activation, residual, derivative } = task;
   const source: BlockSource = {
     run: transposeB ? 'along' : 'across',
     rowBytes: bRow,
@@ -72,12 +75,14 @@ export function planBf16Rows(task: RowsTask): TaskPlan {
     const spec: RowsSpec = {
       ...{ rows, n, k, aRow, cRow, activation, past },
       residual: residual !== undefined,
+      derivative: derivative?.fn ?? null,
     };
     const slots = rowsSlots({
       a: { buffer: 'input0', offset: firstRow * aRow },
       panels: packed,
       c: { buffer: 'output', offset: firstRow * cRow },
       residual: residual ? later(residual, firstRow * cRow) : 0,
+      derivative: derivative ? later(derivative.of, firstRow * cRow) : 0,
       scratch: { buffer: 'scratch', offset: scratch },
       blocks,
     });

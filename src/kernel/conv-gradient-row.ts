@@ -1,5 +1,6 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ShapeError } from '../errors.ts';
+import type { ActivationName } from '../graph/activations.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../graph/geometry.ts';
 import { formatShape, type Shape } from '../tensor/tensor.ts';
 import type { Factors } from './gemm-task.ts';
@@ -18,7 +19,7 @@ export interface ConvGradientTask {
   readonly input: Shape;
   readonly outChannels: number;
   readonly geometry: ConvGeometry;
-  /** Of matrix products. Default f32. */
+  /** Of matrix products; bf16 for targets that have them. Default f32. */
   readonly factors?: Factors;
 }
 
@@ -26,13 +27,15 @@ export interface ConvGradientTask {
 export type InputGradTerm = 'window' | 'centre';
 
 /**
- * The gradient of an input that several convolutions read: the sum of their gradients, and of another tensor.
- * Buffers: dy and weight of each term, then, if there is one, the residual of dx's shape.
+ * The gradient of an input that several convolutions read: the sum of their gradients, and of another tensor, then
+ * times an activation's derivative. Buffers: dy and weight of each term, then, if there are any, the residual and
+ * what the derivative is taken of (see `emitActivationGrad`), of dx's shape.
  */
 export interface InputGradTask extends ConvGradientTask {
   /** Default: one, of the geometry's kernel. */
   readonly terms?: readonly InputGradTerm[];
   readonly residual?: boolean;
+  readonly derivative?: ActivationName;
 }
 
 export function termsOf({ terms = ['window'] }: InputGradTask): readonly InputGradTerm[] {
@@ -41,6 +44,18 @@ export function termsOf({ terms = ['window'] }: InputGradTask): readonly InputGr
 
 export function residualOf(task: InputGradTask): BufferPlace | undefined {
   return task.residual ? { buffer: `input${2 * termsOf(task).length}`, offset: 0 } : undefined;
+}
+
+export function derivativeOf(task: InputGradTask): Derivative | undefined {
+  if (task.derivative === undefined) return undefined;
+  const before = 2 * termsOf(task).length + (task.residual ? 1 : 0);
+  return { fn: task.derivative, of: { buffer: `input${before}`, offset: 0 } };
+}
+
+/** Results are multiplied by fn′ of a tensor. */
+export interface Derivative {
+  readonly fn: ActivationName;
+  readonly of: BufferPlace;
 }
 
 /** One way to compute a gradient: dispatch takes the first row that applies; tests and benchmarks read all. */

@@ -1,4 +1,5 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
+import { bf16InputGradRow } from './bf16-input-grad.ts';
 import {
   type ConvGradientTask,
   convGradientSizes,
@@ -14,10 +15,14 @@ import type { TaskPlan } from './plan.ts';
 export type { ConvGradientTask, InputGradTask, InputGradTerm } from './conv-gradient-row.ts';
 
 /** In the order of preference; the last applies to every convolution. */
-export const inputGradRows: readonly InputGradRow[] = [depthwiseInputGradRow, denseInputGradRow];
+export const inputGradRows: readonly InputGradRow[] = [
+  depthwiseInputGradRow,
+  bf16InputGradRow,
+  denseInputGradRow,
+];
 export const weightGradRows: readonly WeightGradRow[] = [depthwiseWeightGradRow, denseWeightGradRow];
 
-/** Whether these convolutions' gradients of one input can be one task. */
+/** Whether one task can compute all of it. */
 export function canPlanInputGrad(task: InputGradTask): boolean {
   return inputGradRows.some((row) => row.applies(task));
 }

@@ -199,7 +199,7 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
 export const denseInputGradRow: InputGradRow = {
   name: 'dense',
   computes: 'any kernel, stride, dilation and groups: a product, folded back',
-  applies: (task) => termsOf(task).join() === 'window' && !task.residual,
+  applies: (task) => termsOf(task).join() === 'window' && !task.residual && task.derivative === undefined,
   plan: planDenseInputGrad,
 };
 

@@ -57,6 +57,7 @@ export const depthwiseInputGradRow: InputGradRow = {
   name: 'depthwise',
   computes: 'one input and one output channel a group, of several convolutions',
   // Biases, which are zeros, come with a window's weights.
-  applies: (task) => isDepthwiseGradient(task) && termsOf(task)[0] === 'window',
+  applies: (task) =>
+    isDepthwiseGradient(task) && termsOf(task)[0] === 'window' && task.derivative === undefined,
   plan: planDepthwiseInputGrad,
 };

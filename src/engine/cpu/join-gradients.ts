@@ -34,7 +34,8 @@ interface Candidate {
 }
 
 function candidateOf(group: Group | undefined): Candidate | undefined {
-  if (group?.body.kind !== 'whole' || group.body.inputGrad === undefined) return undefined;
+  if (group?.body.kind !== 'whole' || group.body.inputGrad === undefined || group.links.length > 0)
+    return undefined;
   return { group, task: group.body.inputGrad, sources: group.body.sources };
 }
 
@@ -71,6 +72,22 @@ export function joinGradients(
   const links = rest.map((operand): ChainLink => ({ kind: 'add', operands: [operand] }));
   const chain: Group = { ...sum, body: { kind: 'chain', source: last.output }, links };
   return { joined, groups: [{ ...last, body, nodes }, chain] };
+}
+
+/** A gradient with links after it, if one task can compute them: another value added, an activation's derivative. */
+export function linkedGradient(
+  { inputGrad }: Extract<Body, { kind: 'whole' }>,
+  links: readonly ChainLink[],
+): InputGradTask | undefined {
+  const kinds = links.map(({ kind }) => kind).join();
+  if (inputGrad === undefined || !['add', 'derivative', 'add,derivative'].includes(kinds)) return undefined;
+  const last = links.at(-1);
+  const task: InputGradTask = {
+    ...inputGrad,
+    residual: links[0]?.kind === 'add',
+    ...(last?.kind === 'derivative' ? { derivative: last.fn } : {}),
+  };
+  return canPlanInputGrad(task) ? task : undefined;
 }
 
 /** Wider windows first. */

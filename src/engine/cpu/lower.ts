@@ -3,6 +3,8 @@ import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import { ops as opTable } from '../../graph/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
+import { hasBf16Products } from '../../kernel/bf16-gemm.ts';
+import { planInputGrad } from '../../kernel/conv-gradients.ts';
 import { type AnyConvTask, type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
@@ -10,7 +12,7 @@ import type { PixelStorage } from '../../kernel/storage.ts';
 import { planStrips, type StripStage } from '../../kernel/strips.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { gatherSmall } from './gather.ts';
-import { joinGradients } from './join-gradients.ts';
+import { joinGradients, linkedGradient } from './join-gradients.ts';
 import { joinStrips } from './join-strips.ts';
 import { lowerNode } from './lower-rules.ts';
 import { type ChainLink, type ChainView, type Lowered, type LowerTraining, operandsOf } from './lowered.ts';
@@ -41,7 +43,7 @@ export function lower(
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
   const known = new Map<ValueId, Tensor>();
-  const factors = precision === 'bf16' ? 'bf16' : 'f32';
+  const factors = precision === 'bf16' && hasBf16Products(target) ? 'bf16' : 'f32';
   const lowered = graph.nodes.map((node) => {
     const how = lowerNode(node, { graph, constants, training, factors });
     const [output] = node.outputs;
@@ -156,9 +158,9 @@ function countUses(
   return uses;
 }
 
-/** Convolutions take one sum, then one activation; chains take everything. */
+/** Convolutions take one sum, then one activation; their gradients what their kernels can; chains everything. */
 function accepts(group: Group, more: readonly ChainLink[]): boolean {
-  if (group.body.kind === 'whole') return false;
+  if (group.body.kind === 'whole') return linkedGradient(group.body, [...group.links, ...more]) !== undefined;
   if (group.body.kind === 'chain') return true;
   const kinds = [...group.links, ...more].map((link) => link.kind).join();
   return ['add', 'activation', 'add,activation'].includes(kinds);
@@ -213,6 +215,13 @@ function makeTask(group: Group, context: TaskContext): Task {
   };
   const { body } = group;
   if (body.kind === 'whole') {
+    const gradient = group.links.length > 0 ? linkedGradient(body, group.links) : undefined;
+    if (gradient)
+      return make(
+        [...body.sources, ...group.links.flatMap(operandsOf)],
+        () => planInputGrad(target, gradient),
+        [],
+      );
     const inPlace = body.inPlace ? readOnce(body.inPlace, body.sources.map(storage)) : wholeInPlace(nodes);
     return make(body.sources, () => body.plan(target), inPlace);
   }
