@@ -5,12 +5,11 @@ import type { ImageDecoder } from '../image/codec.ts';
 import { inputName } from '../model/mobileone.ts';
 import { type DetectionMetrics, evaluateDetector, type TrueObject } from '../task/evaluate-detector.ts';
 import type { HeadEvaluation } from '../task/evaluate-head.ts';
-import { encodeHeadNet } from '../task/head-checkpoint.ts';
-import { type HeadNet, runnableNet } from '../task/head-net.ts';
 import { type DetectHead, detectorStyles } from '../task/task-head.ts';
 import { elementCount, type Weights } from '../tensor/tensor.ts';
 import { type DetectPicturesOf, detectNet, detectPictures } from './detect-pictures.ts';
 import { detectReport } from './detect-report.ts';
+import { countsOf, headFile, headNetOf, requiredOutput } from './head-task.ts';
 import type { JointData } from './joint-data.ts';
 import type { AddLoss } from './learning-step.ts';
 import type { LearningBatch, LearningTask, TaskTools } from './learning-task.ts';
@@ -34,11 +33,7 @@ export function detectTask(given: RunConfig, { data, decoder }: DetectSources): 
   return {
     config,
     scores: taskScores.detect,
-    found: {
-      train: data.trainCount,
-      validation: data.validation?.samples.length ?? 0,
-      classes: data.classes.length,
-    },
+    found: countsOf(data),
     net: (shape) => detectNet(config, shape).graph,
     addLoss: detectLoss(config.head, labels.length, recipe.loss.negatives),
     // Each anchor with an object brings others that have none; offsets of fitting anchors are about 1.
@@ -48,10 +43,7 @@ export function detectTask(given: RunConfig, { data, decoder }: DetectSources): 
       const { AP, AP50, AP75 } = (await judged(weights, tools, 0)).forms[0]?.result.stats ?? {};
       return { mAP: share(AP), mAP50: share(AP50), mAP75: share(AP75) };
     },
-    deployFile: (weights) => {
-      const { net } = runnableNet(headNet(config, weights), 'deploy');
-      return encodeHeadNet({ ...config, weights: net.weights });
-    },
+    deployFile: (weights) => headFile(config, weights),
     report: async (weights, tools) => {
       const found = data.validation ? (await judged(weights, tools, worstShown)).forms[0]?.result : undefined;
       return detectReport(config, { data, decoder, found, picturesOf });
@@ -81,8 +73,8 @@ export const offsetsInput = 'offsets';
 export function detectLoss(head: DetectHead, objects: number, negatives: number): AddLoss {
   return (b, outputs) => {
     const maps = head.anchors.levels.map((_, i): readonly [ValueId, ValueId] => [
-      required(outputs, `classes.${i}`),
-      required(outputs, `boxes.${i}`),
+      requiredOutput(outputs, `classes.${i}`),
+      requiredOutput(outputs, `boxes.${i}`),
     ]);
     const shapes = maps.map(([, boxes]) => b.shape(boxes));
     const images = shapes[0]?.[0] ?? 1;
@@ -94,12 +86,6 @@ export function detectLoss(head: DetectHead, objects: number, negatives: number)
     if (loss === undefined) throw new GraphError('training step: the detection loss has no result.');
     return loss;
   };
-}
-
-function required(outputs: ReadonlyMap<string, ValueId>, name: string): ValueId {
-  const value = outputs.get(name);
-  if (value === undefined) throw new GraphError(`training step: needs an output "${name}".`);
-  return value;
 }
 
 async function* batches(
@@ -121,14 +107,6 @@ async function* batches(
   }
 }
 
-/** Weights of a run as a net to use. */
-export function headNet(
-  { head, model, form, transform, labels }: DetectConfig,
-  weights: Weights,
-): HeadNet<DetectHead> {
-  return { head, config: model, form, weights, transform, labels };
-}
-
 function judge(
   config: DetectConfig,
   data: JointData,
@@ -139,7 +117,7 @@ function judge(
   const batch = Math.min(batchOf(config), validation?.samples.length ?? 1);
   const pictures = data.validationBatches(batch, config.transform);
   const truthOf = (index: number) => (validation ? truthsOf(validation, index) : []);
-  return evaluateDetector(headNet(config, weights), pictures, { ...tools, batch, truthOf });
+  return evaluateDetector(headNetOf(config, config.head, weights), pictures, { ...tools, batch, truthOf });
 }
 
 /** What is in a picture; difficult objects count neither for nor against, as crowds do. */

@@ -213,10 +213,10 @@ function startOf(
   return { weights, fresh: [...fresh] };
 }
 
-const isPredictor = (name: string): boolean => /^ssd\..*\.predict\.weight$/.test(name);
+const isPredictor = (name: string): boolean => /\.(predict|classify)\.weight$/.test(name);
 const predictorStream = 1;
 
-/** As torchvision's SSDLite begins: scores near 0, boxes near their anchors. */
+/** As torchvision's SSDLite begins: scores near 0, boxes near their anchors; no class of a pixel is sure. */
 const quiet = ({ shape, data }: Tensor, random: Random): Tensor => ({
   shape,
   data: Float32Array.from(data, () => 0.03 * random.normal()),

@@ -1,14 +1,13 @@
-import { GraphError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { ValueId } from '../graph/graph.ts';
 import { inputName } from '../model/mobileone.ts';
 import type { HeadEvaluation } from '../task/evaluate-head.ts';
 import { evaluateSegmenter, type SegmentationMetrics } from '../task/evaluate-segmenter.ts';
-import { encodeHeadNet } from '../task/head-checkpoint.ts';
-import { buildHeadNet, type HeadNet, runnableNet } from '../task/head-net.ts';
-import type { SegmentHead } from '../task/task-head.ts';
+import { buildHeadNet } from '../task/head-net.ts';
 import type { Weights } from '../tensor/tensor.ts';
 import { targetsInput } from './classify-step.ts';
+import { countsOf, headFile, headNetOf, requiredOutput } from './head-task.ts';
 import type { JointData } from './joint-data.ts';
 import type { AddLoss } from './learning-step.ts';
 import type { LearningBatch, LearningTask, TaskTools } from './learning-task.ts';
@@ -33,11 +32,7 @@ export function segmentTask(config: RunConfig, { data, decoder }: SegmentSources
   return {
     config,
     scores: taskScores.segment,
-    found: {
-      train: data.trainCount,
-      validation: data.validation?.samples.length ?? 0,
-      classes: data.classes.length,
-    },
+    found: countsOf(data),
     net: ({ batch, size }) => {
       const auxiliary = recipe.loss.auxiliary > 0;
       return buildHeadNet(head, model, labels.length, { form, batch, height: size, width: size, auxiliary })
@@ -54,10 +49,7 @@ export function segmentTask(config: RunConfig, { data, decoder }: SegmentSources
         meanAccuracy: metrics?.meanAccuracy ?? null,
       };
     },
-    deployFile: (weights) => {
-      const { net } = runnableNet(headNet(config, weights), 'deploy');
-      return encodeHeadNet({ ...config, weights: net.weights });
-    },
+    deployFile: (weights) => headFile(config, weights),
     report: async (weights, tools) => {
       const { validation } = data;
       // All answers, so that the usual can be shown beside the worst.
@@ -85,7 +77,7 @@ const evenly =
 /** Cross-entropy of all pixels that have a class, and a share of the second head's. @see arXiv:1612.01105, 3.3 */
 export function segmentLoss({ loss }: Pick<SegmentRecipe, 'loss'>): AddLoss {
   return (b, outputs) => {
-    const logits = required(outputs, 'logits');
+    const logits = requiredOutput(outputs, 'logits');
     const { smoothing, auxiliary } = loss;
     const targets = b.input(targetsInput, b.shape(logits));
     const entropy = (name: string, x: ValueId): ValueId =>
@@ -93,19 +85,13 @@ export function segmentLoss({ loss }: Pick<SegmentRecipe, 'loss'>): AddLoss {
     const main = entropy('loss.pixels', logits);
     return auxiliary === 0
       ? main
-      : withAuxiliary(b, main, entropy('loss.auxiliary', required(outputs, 'auxiliary')), auxiliary);
+      : withAuxiliary(b, main, entropy('loss.auxiliary', requiredOutput(outputs, 'auxiliary')), auxiliary);
   };
 }
 
 function withAuxiliary(b: GraphBuilder, main: ValueId, second: ValueId, factor: number): ValueId {
   const part = b.node('scale', 'loss.auxiliary.share', { factor }, [second]);
   return b.node('sum', 'loss', {}, [main, part]);
-}
-
-function required(outputs: ReadonlyMap<string, ValueId>, name: string): ValueId {
-  const value = outputs.get(name);
-  if (value === undefined) throw new GraphError(`training step: needs an output "${name}" [N,H,W,K].`);
-  return value;
 }
 
 async function* batches(
@@ -127,14 +113,6 @@ async function* batches(
   }
 }
 
-/** Weights of a run as a net to use. */
-export function headNet(
-  { head, model, form, transform, labels }: SegmentConfig,
-  weights: Weights,
-): HeadNet<SegmentHead> {
-  return { head, config: model, form, weights, transform, labels };
-}
-
 function judge(
   config: SegmentConfig,
   data: JointData,
@@ -143,7 +121,7 @@ function judge(
 ): Promise<HeadEvaluation<SegmentationMetrics>> {
   const batch = Math.min(batchOf(config), data.validation?.samples.length ?? 1);
   const batchesOf = data.validationBatches(batch, config.transform);
-  return evaluateSegmenter(headNet(config, weights), batchesOf, {
+  return evaluateSegmenter(headNetOf(config, config.head, weights), batchesOf, {
     ...tools,
     batch,
     truthOf: (index) => truthOf(data, index),
