@@ -19,4 +19,5 @@ test('freeze levels reach from the stem as far as they say', () => {
   assert.deepEqual(frozen('stem'), ['stem']);
   assert.deepEqual(frozen('stage2'), ['stem', 'stages.0.3', 'stages.1.0']);
   assert.deepEqual(frozen('backbone'), layers.slice(0, -1));
+  for (const head of ['deeplab', 'auxiliary', 'ssd']) assert.ok(!isFrozen('backbone', head), head);
 });
