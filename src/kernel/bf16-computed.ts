@@ -7,7 +7,7 @@ import type { TaskPlan } from './plan.ts';
 import { isPointwise } from './pointwise.ts';
 import { renameTiles } from './rename-buffers.ts';
 
-/** Whether it is such a product: 1×1 at stride 1, large enough, and the target has bf16 tiles. */
+/** Whether it is such a product: 1×1 at stride 1, large enough, and the target has bf16 products. */
 export function roundsFactors(target: VectorTarget, task: ComputedConvTask): boolean {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const sizes = { m: images * height * width, n: outChannels, k: inChannels };
@@ -15,10 +15,10 @@ export function roundsFactors(target: VectorTarget, task: ComputedConvTask): boo
 }
 
 /** Buffers as for `planConvolution`. */
-export function planComputedProduct(task: ComputedConvTask): TaskPlan {
+export function planComputedProduct(target: VectorTarget, task: ComputedConvTask): TaskPlan {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const { weight, bias, activation } = task;
-  const plan = planBf16Rows({
+  const plan = planBf16Rows(target, {
     ...{ m: images * height * width, n: outChannels, k: inChannels, transposeB: true, activation },
     ...{ aRow: inChannels * 4, bRow: inChannels * 4, cRow: outChannels * 4 },
     bias: bias && { buffer: bias.buffer, offset: 0 },

@@ -42,7 +42,7 @@ export function planBf16Convolution(
   convSizes(task);
   if (isDepthwise(task)) return planDepthwise(target, task, undefined, storage.output);
   if (precision === 'bf16' && isComputed(task) && roundsFactors(target, task))
-    return planComputedProduct(task);
+    return planComputedProduct(target, task);
   if (!isDense(task)) return planConvolution(target, task);
   const row = bf16Row(target);
   if (row === undefined)

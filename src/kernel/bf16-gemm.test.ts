@@ -1,4 +1,4 @@
-/** Matrix products of rounded factors on every machine that has bf16 tiles, against f64 sums of the same factors. */
+/** Matrix products of rounded factors on every machine that has bf16, against f64 sums of the same factors. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runGuarded } from '../../test/support/guarded-plan.ts';
@@ -86,7 +86,7 @@ function runTask(
 }
 
 for (const each of await allMachines()) {
-  const skip = each.skip === false && !hasBf16Products(each.make().machine.target) && 'no bf16 tiles here';
+  const skip = each.skip === false && !hasBf16Products(each.make().machine.target) && 'no bf16 here';
   describe(`bf16 gemm on ${each.name}`, { skip: each.skip || skip }, () => {
     if (each.skip !== false) return;
     for (const row of bf16GemmRows)
@@ -107,7 +107,7 @@ for (const each of await allMachines()) {
       const random = createRandom(12);
       for (const [m, n, k] of [[37, 47, 50] as const, [64, 96, 64] as const]) {
         const test = each.make();
-        const plan = planBf16Rows({
+        const plan = planBf16Rows(test.machine.target, {
           ...{ m, n, k, aRow: k * 4, bRow: k * 4, cRow: n * 4, transposeB: true },
           bias: { buffer: 'input3', offset: 0 },
           residual: { buffer: 'input4', offset: 0 },
@@ -152,22 +152,24 @@ for (const each of await allMachines()) {
 }
 
 it('kernels of one name have one code', () => {
-  const target = x64Target({ avx2: true, avx512: true, avx512Bf16: true, amxBf16: true });
-  assert.ok(target);
   const codes = new Map<string, Buffer>();
   let repeated = 0;
-  for (const row of bf16GemmRows)
-    for (const transposeB of [false, true])
-      for (const task of tasksOf(sizes, row.name === 'bf16 sums', transposeB).filter(row.can))
-        for (const { kernel } of row.plan(target, task).steps.flat()) {
-          const code = new X64Code({ target, convention: systemV, futex: false });
-          code.kernel(kernel.name, kernel.generate);
-          const bytes = Buffer.from(code.finish().bytes);
-          const known = codes.get(kernel.name);
-          if (known !== undefined) repeated++;
-          assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
-          codes.set(kernel.name, bytes);
-        }
+  for (const amxBf16 of [false, true])
+    for (const row of bf16GemmRows)
+      for (const transposeB of [false, true]) {
+        const target = x64Target({ avx2: true, avx512: true, avx512Bf16: true, amxBf16 });
+        assert.ok(target);
+        for (const task of tasksOf(sizes, row.name === 'bf16 sums', transposeB).filter(row.can))
+          for (const { kernel } of row.plan(target, task).steps.flat()) {
+            const code = new X64Code({ target, convention: systemV, futex: false });
+            code.kernel(kernel.name, kernel.generate);
+            const bytes = Buffer.from(code.finish().bytes);
+            const known = codes.get(kernel.name);
+            if (known !== undefined) repeated++;
+            assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
+            codes.set(kernel.name, bytes);
+          }
+      }
   assert.ok(repeated > 20 && codes.size > 100);
 });
 

@@ -13,7 +13,7 @@ const LEAST_FLOPS = 2 ** 20;
 const LEAST_SIZE = 16;
 
 export function hasBf16Products(target: VectorTarget): boolean {
-  return target.features.has('tiles') && target.features.has('bf16Dot');
+  return target.features.has('bf16Dot');
 }
 
 export function paysInBf16({ m, n, k }: Pick<GemmTask, 'm' | 'n' | 'k'>): boolean {
@@ -25,8 +25,8 @@ const rowsRow: GemmRow = {
   computes: 'A·B, A·Bᵀ: rows of A are rounded block by block, B before',
   can: ({ transposeA }) => !transposeA,
   pays: paysInBf16,
-  plan: (_, task) =>
-    planBf16Rows({
+  plan: (target, task) =>
+    planBf16Rows(target, {
       ...task,
       ...gemmLayout(task),
       residual: task.accumulate ? { buffer: 'output', offset: 0 } : undefined,
@@ -40,9 +40,9 @@ const sumsRow: GemmRow = {
   computes: 'Aᵀ·B: long sums, whose factors are rounded chunk by chunk',
   can: ({ transposeA, transposeB }) => transposeA && !transposeB,
   pays: paysInBf16,
-  plan: (_, task) => {
+  plan: (target, task) => {
     const { aStep, bRow, cRow } = gemmLayout(task);
-    return planBf16Sums({ ...task, aRow: aStep, bRow, cRow });
+    return planBf16Sums(target, { ...task, aRow: aStep, bRow, cRow });
   },
 };
 

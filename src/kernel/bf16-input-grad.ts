@@ -1,4 +1,5 @@
 /** dx of 1×1 convolutions at stride 1 as rows of dy·W of bf16 factors, with what is done to dx before it is written. */
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { paysInBf16 } from './bf16-gemm.ts';
 import { planBf16Rows } from './bf16-rows.ts';
 import {
@@ -17,9 +18,9 @@ function sizesOf(task: InputGradTask) {
   return { m: images * outHeight * outWidth, n: inChannels, k: outChannels };
 }
 
-function planBf16InputGrad(task: InputGradTask): TaskPlan {
+function planBf16InputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   const { m, n, k } = sizesOf(task);
-  return planBf16Rows({
+  return planBf16Rows(target, {
     ...{ m, n, k, aRow: k * 4, bRow: n * 4, cRow: n * 4, transposeB: false, activation: null, past: true },
     residual: residualOf(task),
     derivative: derivativeOf(task),
@@ -36,5 +37,5 @@ export const bf16InputGradRow: InputGradRow = {
       task.factors === 'bf16' && pointwise && termsOf(task).join() === 'window' && paysInBf16(sizesOf(task))
     );
   },
-  plan: (_, task) => planBf16InputGrad(task),
+  plan: planBf16InputGrad,
 };

@@ -1,8 +1,10 @@
 /** C = activation(A·op(B) + bias + residual) of bf16 factors, or times a derivative: B is packed in panels first, rows of A on their way. */
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import type { BlockSource } from './bf16-pairs.ts';
 import { panelsBytes, panelTiles } from './bf16-panels.ts';
-import { MOST_ROWS, type RowsSpec, rowsKernel, rowsScratchBytes, rowsSlots } from './bf16-rows-kernel.ts';
+import { type RowsSpec, rowsKernel, rowsScratchBytes, rowsSlots } from './bf16-rows-kernel.ts';
+import { rowsUnit } from './bf16-rows-units.ts';
 import type { Derivative } from './conv-gradient-row.ts';
 import { storesPast } from './large-tensors.ts';
 import type { TaskPlan, Tile } from './plan.ts';
@@ -45,8 +47,8 @@ interface Blocks {
   readonly blocks: number;
 }
 
-function blocksOf(m: number): readonly Blocks[] {
-  const heights = evenParts(m, MOST_ROWS);
+function blocksOf(m: number, mostRows: number): readonly Blocks[] {
+  const heights = evenParts(m, mostRows);
   let firstRow = 0;
   return [...new Set(heights)].flatMap((rows) => {
     const count = heights.filter((height) => height === rows).length;
@@ -59,7 +61,8 @@ function blocksOf(m: number): readonly Blocks[] {
 }
 
 /** Buffers: `input0` A, `input1` B, `output` C. */
-export function planBf16Rows(task: RowsTask): TaskPlan {
+export function planBf16Rows(target: VectorTarget, task: RowsTask): TaskPlan {
+  const unit = rowsUnit(target);
   const { m, n, k, aRow, bRow, cRow, transposeB, activation, residual, derivative } = task;
   const source: BlockSource = {
     run: transposeB ? 'along' : 'across',
@@ -71,7 +74,7 @@ export function planBf16Rows(task: RowsTask): TaskPlan {
   const packed: BufferPlace = { buffer: 'scratch', offset: 0 };
   const past = task.past && cRow === n * 4 && storesPast(m, m * cRow, n);
   let scratch = aligned(panelsBytes(panels));
-  const tiles = blocksOf(m).map(({ firstRow, rows, blocks }): Tile => {
+  const tiles = blocksOf(m, unit.mostRows).map(({ firstRow, rows, blocks }): Tile => {
     const spec: RowsSpec = {
       ...{ rows, n, k, aRow, cRow, activation, past },
       residual: residual !== undefined,
@@ -87,7 +90,7 @@ export function planBf16Rows(task: RowsTask): TaskPlan {
       blocks,
     });
     scratch += aligned(rowsScratchBytes(spec));
-    return { kernel: rowsKernel(spec), slots };
+    return { kernel: rowsKernel(unit, spec), slots };
   });
   const steps = [panelTiles(panels, b, task.bias, packed), tiles];
   return { constants: [], scratchBytes: scratch, steps, flops: 2 * m * n * k };

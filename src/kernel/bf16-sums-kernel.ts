@@ -1,5 +1,5 @@
 /**
- * C = Aᵀ·B of bf16 factors with f32 sums, on AMX, where the sums are long: gradients of weights, moments. Both
+ * C = Aᵀ·B of bf16 factors with f32 sums, where the sums are long: gradients of weights, moments. Both
  * factors are stored across the sum. A chunk of rows of both is packed where the second cache holds it, and
  * multiplied into all of C, which is read and written once a chunk.
  *
@@ -8,7 +8,7 @@
  */
 import type { Int, VectorAssembler } from '../assembler/vector-assembler.ts';
 import { BLOCK, BLOCK_BYTES, type BlockSource, emitBlock, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
-import { tilesOf } from './bf16-rows-kernel.ts';
+import type { SumsPair, SumsUnit } from './bf16-sums-units.ts';
 import { countBySlot } from './emit.ts';
 import type { KernelSpec, Slot } from './plan.ts';
 
@@ -55,11 +55,11 @@ export function sumsScratchBytes({ m, n, chunk, rest }: SumsSpec): number {
   return packedChunkBytes(m, steps) + packedChunkBytes(n, steps);
 }
 
-export function sumsKernel(spec: SumsSpec): KernelSpec {
+export function sumsKernel(unit: SumsUnit, spec: SumsSpec): KernelSpec {
   const { m, n, chunk, rest, aRow, bRow, cRow } = spec;
   return {
-    name: `bf16_sums_${m}x${n}_${chunk}+${rest}_s${aRow},${bRow},${cRow}`,
-    generate: (a) => emitSums(a, spec),
+    name: `bf16_sums_${unit.name}_${m}x${n}_${chunk}+${rest}_s${aRow},${bRow},${cRow}`,
+    generate: (a) => emitSums(a, unit, spec),
   };
 }
 
@@ -68,18 +68,15 @@ interface Context {
   readonly spec: SumsSpec;
   readonly c: Int;
   readonly scratch: Int;
-  /** 0 until C holds something. */
   readonly holds: Int;
-  readonly line: Int;
-  readonly row: Int;
+  readonly multiply: (pair: SumsPair) => void;
 }
 
-function emitSums(a: VectorAssembler, spec: SumsSpec): void {
-  const tiles = tilesOf(a);
+function emitSums(a: VectorAssembler, unit: SumsUnit, spec: SumsSpec): void {
   const [left, right, c, scratch] = [a.slot(SLOT.a), a.slot(SLOT.b), a.slot(SLOT.c), a.slot(SLOT.scratch)];
-  const [holds, line, row] = [a.int(0), a.int(ROW_BYTES), a.int(spec.cRow)];
-  const context: Context = { a, spec, c, scratch, holds, line, row };
-  tiles.configure(Array.from({ length: 8 }, () => ({ rows: BLOCK, rowBytes: ROW_BYTES })));
+  const holds = a.int(0);
+  const { multiply, close } = unit.open(a, spec.cRow);
+  const context: Context = { a, spec, c, scratch, holds, multiply };
   const chunk = (steps: number): void => {
     const to = a.newInt();
     a.moveInt(to, scratch);
@@ -91,8 +88,8 @@ function emitSums(a: VectorAssembler, spec: SumsSpec): void {
   };
   countBySlot(a, SLOT.chunks, () => chunk(spec.chunk));
   if (spec.rest > 0) chunk(spec.rest);
-  tiles.release();
-  a.freeInt(left, right, c, scratch, holds, line, row);
+  close();
+  a.freeInt(left, right, c, scratch, holds);
 }
 
 /** `from` moves on by the rows it has read, `to` behind the packed blocks. */
@@ -129,42 +126,18 @@ function emitPacking(
 
 const clamp = (count: number): number => Math.max(0, Math.min(BLOCK, count));
 
-/** C += left·right, or C = left·right where it holds nothing yet. Tiles: four sums, two left blocks, two right ones. */
-function emitProducts({ a, spec, c, scratch, holds, line, row }: Context, steps: number): void {
-  const tiles = tilesOf(a);
+/** C += left·right, or C = left·right where it holds nothing yet. */
+function emitProducts({ a, spec, c, scratch, holds, multiply }: Context, steps: number): void {
   const chunks = Math.ceil(steps / STEPS);
   const pairBytes = chunks * 2 * BLOCK_BYTES;
-  const sums = [0, 1, 2, 3] as const;
   const [left, right] = [a.newInt(), a.newInt()];
   a.moveInt(right, scratch);
   a.addInt(right, packedChunkBytes(spec.m, steps));
   a.loop(pairsIn(spec.n), () => {
     a.moveInt(left, scratch);
     a.loop(pairsIn(spec.m), () => {
-      const placeOf = (tile: number): number => (tile >> 1) * BLOCK * spec.cRow + (tile & 1) * ROW_BYTES;
-      a.ifNonZero(
-        holds,
-        () => {
-          for (const tile of sums) tiles.load(tile, c, row, placeOf(tile));
-        },
-        () => {
-          for (const tile of sums) tiles.zero(tile);
-        },
-      );
-      a.loop(chunks, () => {
-        tiles.load(4, left, line);
-        tiles.load(6, right, line);
-        tiles.dotBf16(0, 4, 6);
-        tiles.load(7, right, line, BLOCK_BYTES);
-        tiles.dotBf16(1, 4, 7);
-        tiles.load(5, left, line, BLOCK_BYTES);
-        tiles.dotBf16(2, 5, 6);
-        tiles.dotBf16(3, 5, 7);
-        a.addInt(left, 2 * BLOCK_BYTES);
-        a.addInt(right, 2 * BLOCK_BYTES);
-      });
-      for (const tile of sums) tiles.store(tile, c, row, placeOf(tile));
-      a.subtractInt(right, pairBytes);
+      multiply({ chunks, left, right, c, holds });
+      a.addInt(left, pairBytes);
       a.addInt(c, PAIR * spec.cRow);
     });
     a.addInt(right, pairBytes);

@@ -1,6 +1,8 @@
 /** C = Aᵀ·B of bf16 factors: parts of long sums are taken apart, and added up in order. */
+import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { STEPS } from './bf16-pairs.ts';
 import { PAIR, type SumsSpec, sumsKernel, sumsScratchBytes, sumsSlots } from './bf16-sums-kernel.ts';
+import { sumsUnit } from './bf16-sums-units.ts';
 import { type SumTask, sumTiles } from './gemm-sum.ts';
 import type { Slot, TaskPlan, Tile } from './plan.ts';
 import { type Span, spans, wantedTiles } from './split-work.ts';
@@ -47,7 +49,8 @@ function chunkOf(steps: number, m: number, n: number): number {
 }
 
 /** Buffers: `input0` A [k, m], `input1` B [k, n], `output` C. The same for any number of threads. */
-export function planBf16Sums(task: SumsTask): TaskPlan {
+export function planBf16Sums(target: VectorTarget, task: SumsTask): TaskPlan {
+  const unit = sumsUnit(target);
   const { m, n, k, aRow, bRow, accumulate } = task;
   const parts = partsOf(task);
   const inPlace = parts.length === 1 && !accumulate && m % PAIR === 0 && n % PAIR === 0;
@@ -72,7 +75,7 @@ export function planBf16Sums(task: SumsTask): TaskPlan {
         chunks: Math.floor(count / chunk),
       });
       scratch += sumsScratchBytes(spec);
-      return { kernel: sumsKernel(spec), slots };
+      return { kernel: sumsKernel(unit, spec), slots };
     }),
   );
   const sum: SumTask = {

@@ -64,7 +64,7 @@ const common = {
   ),
   /** Which blocks train as one convolution: those where it pays, all or none. The numbers are the same to rounding. */
   mergeBranches: v.picklist(['paying', 'all', 'none']),
-  /** bf16: factors of matrix products are rounded, everything else stays f32; for processors with AMX. */
+  /** bf16: factors of matrix products are rounded, everything else stays f32; for processors with AMX or AVX512-BF16. */
   precision: v.picklist(['f32', 'bf16'], 'expected f32 or bf16'),
   seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)),
 };

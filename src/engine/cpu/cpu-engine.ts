@@ -1,7 +1,6 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
 import { bf16Row } from '../../kernel/bf16-convolution.ts';
-import { hasBf16Products } from '../../kernel/bf16-gemm.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
 import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';
@@ -39,7 +38,7 @@ function compile(
   options: CompileOptions = {},
 ): Session {
   const provider = chooseMachine(machines, options.target);
-  const precision = checkPrecision(options.precision ?? 'f32', provider, graph);
+  const precision = checkPrecision(options.precision ?? 'f32', provider);
   const wanted = checkThreads(options.threads ?? 'auto', pool);
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
@@ -68,11 +67,7 @@ function chooseMachine(machines: readonly MachineProvider[], wanted: string | un
   );
 }
 
-function checkPrecision(
-  precision: Precision,
-  { target }: MachineProvider,
-  { updates }: CheckedGraph,
-): StoragePrecision {
+function checkPrecision(precision: Precision, { target }: MachineProvider): StoragePrecision {
   if (precision === 'f32') return precision;
   if (precision !== 'bf16' && precision !== 'bf16x2')
     throw new EngineError(
@@ -82,11 +77,6 @@ function checkPrecision(
   if (bf16Row(target) === undefined)
     throw new EngineError(
       `engine cpu: precision "${precision}" needs native code on a processor with AMX-BF16 or AVX512-BF16; target ${target.name} has neither here. Use precision "f32".`,
-      { precision, target: target.name },
-    );
-  if (updates.length > 0 && !hasBf16Products(target))
-    throw new EngineError(
-      `engine cpu: training with precision "${precision}" needs native code on a processor with AMX-BF16; target ${target.name} has none here. Use precision "f32".`,
       { precision, target: target.name },
     );
   return precision;

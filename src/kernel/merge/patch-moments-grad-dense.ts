@@ -53,7 +53,7 @@ export function planDenseMomentsGrad(
   };
   const convolution =
     factors === 'bf16' && roundsFactors(target, task)
-      ? planComputedProduct(task)
+      ? planComputedProduct(target, task)
       : planConvolution(target, task);
   if (convolution.constants.length > 0)
     throw new EngineError(`patchMomentsGrad of ${formatShape(input)}: computed weights need no constants.`);
