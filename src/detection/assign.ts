@@ -8,8 +8,8 @@ export const IGNORED = -2;
 export interface AssignRule {
   /** An anchor takes the object it overlaps most, from this IoU on. */
   readonly iou: number;
-  /** Every object also takes the anchor that overlaps it most, whatever the overlap. */
-  readonly forced: boolean;
+  /** Every object also takes as many anchors as this, those that overlap it most, whatever the overlap. */
+  readonly forced: number;
   /** Objects take anchors only from this overlap on. */
   readonly leastForced: number;
   /** Share of an anchor within an ignored region from which on it is neither object nor background. */
@@ -17,7 +17,7 @@ export interface AssignRule {
 }
 
 /** torchvision's, mmdetection's and CVNets' SSD agree on it. */
-export const ssdAssignRule: AssignRule = { iou: 0.5, forced: true, leastForced: 0, ignoreShare: 0.5 };
+export const ssdAssignRule: AssignRule = { iou: 0.5, forced: 1, leastForced: 0, ignoreShare: 0.5 };
 
 /**
  * Which object each anchor is to find. Where two objects force one anchor, the later one has it, as in all three
@@ -33,12 +33,11 @@ export function assignAnchors(
   const [count, objectCount] = [anchors.length / 4, objects.length / 4];
   const assigned = new Int32Array(count).fill(BACKGROUND);
   const best = new Float64Array(count);
-  const own = Array.from({ length: objectCount }, () => ({ anchor: -1, iou: -1 }));
+  const own = Array.from({ length: objectCount }, (): Candidate[] => []);
   for (let object = 0; object < objectCount; object++)
     for (let anchor = 0; anchor < count; anchor++) {
       const iou = overlap(anchors, anchor, object, objects);
-      const mine = own[object];
-      if (mine && iou > mine.iou) Object.assign(mine, { anchor, iou });
+      keepBest(own[object], anchor, iou, rule.forced);
       if (iou > (best[anchor] ?? 0)) {
         best[anchor] = iou;
         if (iou >= rule.iou) assigned[anchor] = object;
@@ -47,11 +46,26 @@ export function assignAnchors(
   for (let anchor = 0; anchor < count; anchor++)
     if (assigned[anchor] === BACKGROUND && mostWithin(anchors, anchor, ignored) > rule.ignoreShare)
       assigned[anchor] = IGNORED;
-  if (rule.forced)
-    own.forEach(({ anchor, iou }, object) => {
-      if (anchor >= 0 && iou >= rule.leastForced) assigned[anchor] = object;
+  // Second choices give way to first ones.
+  for (let rank = rule.forced - 1; rank >= 0; rank--)
+    own.forEach((candidates, object) => {
+      const { anchor, iou } = candidates[rank] ?? { anchor: -1, iou: -1 };
+      if (anchor >= 0 && iou >= rule.leastForced && (rank === 0 || iou > 0)) assigned[anchor] = object;
     });
   return assigned;
+}
+
+interface Candidate {
+  readonly anchor: number;
+  readonly iou: number;
+}
+
+/** Of equal ones the first. @param best by falling overlap, at most `most` */
+function keepBest(best: Candidate[] | undefined, anchor: number, iou: number, most: number): void {
+  if (!best || (best.length >= most && iou <= (best.at(-1)?.iou ?? Number.POSITIVE_INFINITY))) return;
+  const at = best.findIndex((other) => other.iou < iou);
+  best.splice(at < 0 ? best.length : at, 0, { anchor, iou });
+  if (best.length > most) best.pop();
 }
 
 /** Largest share of a box that one region covers. */

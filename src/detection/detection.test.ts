@@ -159,3 +159,17 @@ describe('suppression', () => {
     );
   });
 });
+
+test('objects have as many anchors as asked for, first choices before second ones', () => {
+  const anchors = Float32Array.from([0, 20, 40].flatMap((x) => [x, 0, x + 30, 30]));
+  const objects = Float32Array.from([12, 0, 42, 30, 36, 0, 66, 30]);
+  const assigned = (forced: number, leastForced = 0) => [
+    ...assignAnchors(anchors, objects, { iou: 0.9, forced, leastForced, ignoreShare: 0.5 }),
+  ];
+  assert.deepEqual(assigned(0), [BACKGROUND, BACKGROUND, BACKGROUND]);
+  assert.deepEqual(assigned(1), [BACKGROUND, 0, 1]);
+  // The first object's second choice is the anchor on the left, the second's the first choice of the first.
+  assert.deepEqual(assigned(2), [0, 0, 1]);
+  assert.deepEqual(assigned(3), [0, 0, 1]);
+  assert.deepEqual(assigned(3, 0.5), [BACKGROUND, 0, 1]);
+});

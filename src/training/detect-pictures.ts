@@ -19,7 +19,9 @@ export function detectNet(
 export function detectPictures(config: DetectConfig) {
   const { recipe, transform, head, labels } = config;
   const { coder, background } = detectorStyles[head.style];
-  const targets = { assign: ssdAssignRule, coder, background: background(labels.length) };
+  const { iou, leastAnchors } = recipe.loss;
+  const assign = { ...ssdAssignRule, iou, forced: leastAnchors };
+  const targets = { assign, coder, background: background(labels.length) };
   const known = new Map<string, DetectPictures>();
   return ({ size, strength }: Pick<TrainRequest, 'size' | 'strength'>): DetectPictures => {
     const key = `${size} ${strength}`;

@@ -91,8 +91,11 @@ const color = v.nullable(
 const detectSchema = v.strictObject({
   ...common,
   evaluation: wholePicture,
-  /** Anchors without an object that count, for each that has one. */
-  loss: v.strictObject({ negatives: count }),
+  /**
+   * Anchors without an object that count, for each that has one; overlap from which an anchor has an object; and how
+   * many of its best anchors an object has at least.
+   */
+  loss: v.strictObject({ negatives: count, iou: share, leastAnchors: count }),
   /** @see DetectAugmentation */
   augment: v.strictObject({
     color,
