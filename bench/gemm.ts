@@ -1,10 +1,12 @@
 /**
  * Times the matrix products of training MobileOne-S0, batch 32 at 128 px, on one thread: forward z = x·Wᵀ, and
- * backward dx = dz·W and dW = dzᵀ·x, of every pointwise layer. Every way to compute one is timed, in turns.
+ * backward dx = dz·W and dW = dzᵀ·x, of every pointwise layer. Every way to compute one is timed, in turns, also those
+ * that round factors to bf16.
  */
 import type { Machine } from '../src/assembler/machine.ts';
 import { EngineError } from '../src/errors.ts';
 import { valueAt } from '../src/graph/graph.ts';
+import { bf16GemmRows, hasBf16Products, paysInBf16 } from '../src/kernel/bf16-gemm.ts';
 import { type GemmTask, gemmRow, gemmRows } from '../src/kernel/gemm.ts';
 import { mobileOneConfig } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
@@ -44,8 +46,17 @@ function trainingProducts(): readonly Product[] {
   return [...products.values()];
 }
 
+/** Numbers between −½ and ½, so that a product of rounded ones is off by about 2⁻¹³. */
+const roundingOff = (k: number): number => 2 ** -10 * Math.sqrt(k);
+
 /** A few hundred numbers of C against sums in f64. @throws EngineError where one is wrong */
-function check({ what, task }: Product, a: Float32Array, b: Float32Array, c: Float32Array): void {
+function check(
+  { what, task }: Product,
+  off: number,
+  a: Float32Array,
+  b: Float32Array,
+  c: Float32Array,
+): void {
   const random = createRandom(2);
   const { m, n, k, transposeA, transposeB } = task;
   for (let sample = 0; sample < 100; sample++) {
@@ -56,7 +67,7 @@ function check({ what, task }: Product, a: Float32Array, b: Float32Array, c: Flo
         (a[transposeA ? s * m + row : row * k + s] ?? 0) *
         (b[transposeB ? column * k + s : s * n + column] ?? 0);
     const found = c[row * n + column] ?? Number.NaN;
-    if (!(Math.abs(found - sum) <= 1e-6 * (k + Math.abs(sum))))
+    if (!(Math.abs(found - sum) <= off + 1e-6 * (k + Math.abs(sum))))
       throw new EngineError(`bench: ${what} is ${found} at ${row},${column}, expected ${sum}`);
   }
 }
@@ -70,7 +81,8 @@ function timeProduct(machine: Machine, product: Product, rounds: number): Readon
   const random = createRandom(1);
   for (const view of [floatsOf(a, m * k), floatsOf(b, k * n)])
     for (let i = 0; i < view.length; i++) view[i] = random.uniform() - 0.5;
-  const ways = gemmRows
+  const rounding = hasBf16Products(machine.target) && paysInBf16(product.task) ? bf16GemmRows : [];
+  const ways = [...gemmRows, ...rounding]
     .filter(({ can }) => can(product.task))
     .map((row) => {
       const plan = row.plan(machine.target, product.task);
@@ -80,10 +92,11 @@ function timeProduct(machine: Machine, product: Product, rounds: number): Readon
         plan: loadPlan(machine, plan, { inputs: [area(a), area(b)], output: area(c) }),
       };
     });
-  for (const { plan } of ways) {
+  for (const { row, plan } of ways) {
     plan.run();
+    const off = rounding.includes(row) ? roundingOff(k) : 0;
     // Asked for again: WebAssembly's memory may have grown.
-    check(product, floatsOf(a, m * k), floatsOf(b, k * n), floatsOf(c, m * n));
+    check(product, off, floatsOf(a, m * k), floatsOf(b, k * n), floatsOf(c, m * n));
   }
   for (let round = 0; round < rounds; round++) for (const { plan, ms } of ways) ms.push(timed(plan.run));
   for (const { plan } of ways) plan.free();

@@ -39,7 +39,7 @@ test('from photos to a run folder: the data is looked at first, then one line an
   assert.equal(straight.code, 0, straight.stderr);
   assert.match(straight.stderr, /2 classes, 13 train, 4 val/);
   assert.match(straight.stderr, /1 broken pictures.*\n.*broken\.png/);
-  assert.match(straight.stderr, /small: 3 epochs of batches of 4; 32 px/);
+  assert.match(straight.stderr, /small: 3 epochs of batches of 4 in f32; 32 px/);
   assert.equal(straight.stdout.match(/^epoch [123]\/3 {2}32 px {2}train loss /gm)?.length, 3);
   assert.match(straight.stdout, /predict --model straight\/model\.safetensors/);
   assert.deepEqual((await readdir(join(folder.path, 'straight'))).sort(), [

@@ -11,6 +11,8 @@ import { type GemmRow, type GemmTask, gemmLayout } from './gemm-task.ts';
 /** Smaller products gain nothing. */
 const LEAST_FLOPS = 2 ** 20;
 const LEAST_SIZE = 16;
+/** Of short sums more time goes into packing both factors than into multiplying them. */
+const LEAST_SUM = 128;
 
 export function hasBf16Products(target: VectorTarget): boolean {
   return target.features.has('bf16Dot');
@@ -18,6 +20,11 @@ export function hasBf16Products(target: VectorTarget): boolean {
 
 export function paysInBf16({ m, n, k }: Pick<GemmTask, 'm' | 'n' | 'k'>): boolean {
   return Math.min(m, n, k) >= LEAST_SIZE && 2 * m * n * k >= LEAST_FLOPS;
+}
+
+/** The same of Aᵀ·B. */
+export function sumsPayInBf16(sizes: Pick<GemmTask, 'm' | 'n' | 'k'>): boolean {
+  return paysInBf16(sizes) && sizes.k >= LEAST_SUM;
 }
 
 const rowsRow: GemmRow = {
@@ -39,7 +46,7 @@ const sumsRow: GemmRow = {
   name: 'bf16 sums',
   computes: 'Aᵀ·B: long sums, whose factors are rounded chunk by chunk',
   can: ({ transposeA, transposeB }) => transposeA && !transposeB,
-  pays: paysInBf16,
+  pays: sumsPayInBf16,
   plan: (target, task) => {
     const { aStep, bRow, cRow } = gemmLayout(task);
     return planBf16Sums(target, { ...task, aRow: aStep, bRow, cRow });

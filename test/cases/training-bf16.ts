@@ -9,7 +9,7 @@ const points: readonly Convolution[] = [
   { from: 32, to: 64, kernel: 1, size: [17, 16], batch: 3 },
   { from: 33, to: 47, kernel: 1, size: [15, 16], batch: 3 },
   { from: 48, to: 16, kernel: 1, size: [16, 31], batch: 2 },
-  { from: 100, to: 70, kernel: 1, size: [9, 9], batch: 1 },
+  { from: 100, to: 70, kernel: 1, size: [13, 11], batch: 1 },
 ];
 
 /** Products with patches. */

@@ -208,7 +208,10 @@ function startFacts({ config, store, origin }: StartedRun): readonly Fact[] {
     ['task', taskTitles[task]],
     ['net', `${model.name}, k = ${model.branches}, ${labels.length} classes; ${origin}`],
     ['data', `${grouped(data.train)} training and ${grouped(data.validation)} validation pictures`],
-    ['recipe', `${recipe.name}: ${recipe.epochs} epochs of batches of ${recipe.batch}; ${phases}`],
+    [
+      'recipe',
+      `${recipe.name}: ${recipe.epochs} epochs of batches of ${recipe.batch} in ${recipe.precision}; ${phases}`,
+    ],
   ];
 }
 

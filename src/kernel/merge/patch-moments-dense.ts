@@ -3,7 +3,7 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { hasBf16Products, paysInBf16 } from '../bf16-gemm.ts';
+import { hasBf16Products, sumsPayInBf16 } from '../bf16-gemm.ts';
 import type { Factors } from '../gemm-task.ts';
 import { stepsSideBySide } from '../join-plans.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
@@ -47,7 +47,7 @@ export function planDenseMoments(
   const rounded =
     factors === 'bf16' &&
     hasBf16Products(target) &&
-    all.every((stretch) => paysInBf16({ m: length, n: length, k: positionsOf(patches, stretch) }));
+    all.every((stretch) => sumsPayInBf16({ m: length, n: length, k: positionsOf(patches, stretch) }));
   const sumRows = tilesOf.reduce((sum, count) => sum + count, 0);
   const most = Math.max(...all.map((stretch) => positionsOf(patches, stretch)));
   const scratch = scratchLayout();
