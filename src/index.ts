@@ -92,6 +92,18 @@ export {
   type Detector,
   type HeadOptions,
 } from './task/detect.ts';
+export {
+  type DetectionMetrics,
+  type EvaluateDetectorOptions,
+  evaluateDetector,
+  type TrueObject,
+} from './task/evaluate-detector.ts';
+export type { HeadEvaluation, SizedBatch } from './task/evaluate-head.ts';
+export {
+  type EvaluateSegmenterOptions,
+  evaluateSegmenter,
+  type SegmentationMetrics,
+} from './task/evaluate-segmenter.ts';
 export { encodeHeadNet, type NamedHeadNet, readHeadNet, readTaskHead } from './task/head-checkpoint.ts';
 export { buildHeadNet, type HeadNet } from './task/head-net.ts';
 export { type InspectedCheckpoint, inspectCheckpoint } from './task/inspect-checkpoint.ts';
@@ -121,7 +133,7 @@ export { type JointData, jointData } from './training/joint-data.ts';
 export { type LearnOptions, learn, type TrainResult } from './training/learn.ts';
 export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/learning-step.ts';
 export type { LearningTask } from './training/learning-task.ts';
-export { prepareDetectRun, prepareSegmentRun } from './training/prepare-head-run.ts';
+export { boxShares, prepareDetectRun, prepareSegmentRun } from './training/prepare-head-run.ts';
 export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
 export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';

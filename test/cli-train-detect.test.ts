@@ -11,7 +11,7 @@ const short = ['--workers', '0', '--batch', '4', '--size', '32', '--epochs', '1'
 interface Coco {
   readonly images: { readonly id: number; readonly file_name: string; width: number; height: number }[];
   annotations: { id: number; image_id: number; category_id: number; bbox: number[]; iscrowd?: number }[];
-  readonly categories: readonly { readonly id: number; readonly name: string }[];
+  readonly categories: readonly { id: number; readonly name: string }[];
 }
 
 describe('mobileone train --task detect', { concurrency: 2 }, () => {
@@ -53,6 +53,9 @@ describe('mobileone train --task detect', { concurrency: 2 }, () => {
       bad(906, [3, 3, 10, 10], { image_id: 777 }),
       bad(907, [3, 3, 0.001, 0.001]),
     );
+    // Numbers that are no labels.
+    for (const one of json.annotations) if (one.category_id !== 55) one.category_id += 40;
+    for (const one of json.categories) one.id += 40;
     third.width = 999;
     await put('bad/train/boxes.json', JSON.stringify(json));
     await rm(at('bad/train/images', fourth.file_name.split('/').at(-1) ?? ''));
@@ -89,6 +92,17 @@ describe('mobileone train --task detect', { concurrency: 2 }, () => {
     const report = await readFile(at('run/report.html'), 'utf8');
     for (const part of ['mAP50', 'Augmented batch', 'Precision over recall'])
       assert.ok(report.includes(part), part);
+    const seen = await folder.run([
+      ...['predict', 'bad/val/images/000000.png', '--model', 'run/model.safetensors'],
+      ...['--engine', 'reference', '--score', '0.01', '--json'],
+    ]);
+    const ids = json.categories.map(({ id }) => id);
+    const { results } = JSON.parse(seen.stdout);
+    assert.ok(results.length > 0);
+    assert.ok(
+      results.every((one: { category_id: number }) => ids.includes(one.category_id)),
+      seen.stdout,
+    );
     const strict = await folder.run(['train', 'bad', ...tiny, ...short, '--strict', '--out', 'none']);
     assert.notEqual(strict.code, 0);
     assert.match(strict.stderr, /faults in its annotations/);

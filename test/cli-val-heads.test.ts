@@ -27,6 +27,7 @@ interface Answer {
     readonly confusion: readonly (readonly number[])[];
     readonly classes: readonly {
       readonly className: string;
+      readonly categoryId?: number;
       readonly objects: number;
       readonly AP: number;
     }[];
@@ -96,6 +97,10 @@ describe('mobileone val with detectors and segmenters', { concurrency: 2 }, () =
       assert.deepEqual(
         classes.map(({ className }) => className),
         ['circle', 'star', 'cross'],
+      );
+      assert.deepEqual(
+        classes.map(({ categoryId }) => categoryId),
+        [7, 3, 90],
       );
       assert.ok(classes.some(({ objects }) => objects > 0));
     }

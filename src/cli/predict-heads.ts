@@ -73,7 +73,10 @@ function detection(detector: LoadedDetector, flags: HeadFlags, decode: DecodeOpt
       const objects = await detector.detect(image, wanted);
       return {
         text: ({ width }) => objectTable(objects, width - 2),
-        json: { ...sizeOf(file, image), results: objects.map((one) => cocoResult(file, one)) },
+        json: {
+          ...sizeOf(file, image),
+          results: objects.map((one) => cocoResult(file, one, detector.categoryIds)),
+        },
         draw: () => drawBoxes(image, objects),
       };
     },
@@ -114,11 +117,15 @@ function imageId(file: string): number | string {
 
 const hundredths = (value: number): number => Math.round(100 * value) / 100;
 
-/** One of COCO's results, categories being our labels, with the name besides. */
-function cocoResult(file: string, { label, className, score, box }: DetectedObject): object {
+/** One of COCO's results, categories being those of the data learned from, else our labels; with the name besides. */
+function cocoResult(
+  file: string,
+  { label, className, score, box }: DetectedObject,
+  ids: LoadedDetector['categoryIds'],
+): object {
   return {
     image_id: imageId(file),
-    category_id: label,
+    category_id: ids?.[label] ?? label,
     bbox: [box.x, box.y, box.width, box.height].map(hundredths),
     score,
     category_name: className,

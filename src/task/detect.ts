@@ -37,7 +37,7 @@ export interface HeadOptions extends CompileOptions {
   readonly run?: Form;
 }
 
-export interface Detector extends Pick<HeadNet<DetectHead>, 'head' | 'labels' | 'transform'> {
+export interface Detector extends Pick<HeadNet<DetectHead>, 'head' | 'labels' | 'transform' | 'categoryIds'> {
   /** The form that runs. */
   readonly form: Form;
   readonly engine: string;
@@ -48,7 +48,7 @@ export interface Detector extends Pick<HeadNet<DetectHead>, 'head' | 'labels' | 
 
 /** @throws UsageError, WeightsError when net, transform and weights do not suit each other */
 export async function createDetector(source: HeadNet<DetectHead>, options: HeadOptions): Promise<Detector> {
-  const { head, labels, transform } = source;
+  const { head, labels, transform, categoryIds } = source;
   const { engine, run = 'deploy', ...compile } = options;
   const { net, maps } = runnableNet(source, run);
   const decoder = detectionDecoder(source, maps);
@@ -57,6 +57,7 @@ export async function createDetector(source: HeadNet<DetectHead>, options: HeadO
     head,
     labels,
     transform,
+    categoryIds,
     form: run,
     engine: engine.name,
     detect: async (picture, wanted = {}) => {

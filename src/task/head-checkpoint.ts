@@ -23,11 +23,14 @@ export interface NamedHeadNet<H extends TaskHead = TaskHead> extends HeadNet<H> 
 
 /** A safetensors file that answers for itself: task, style, anchors, classes and transform stand beside the tensors. */
 export function encodeHeadNet(
-  { head, weights, labels, transform, name }: Omit<NamedHeadNet, 'config' | 'form'>,
+  { head, weights, labels, transform, name, categoryIds }: Omit<NamedHeadNet, 'config' | 'form'>,
   dtype: 'f32' | 'f16' | 'bf16' = 'f32',
 ): Uint8Array {
   const tensors = new Map([...weights].map(([key, tensor]) => [key, tensorToRaw(tensor, dtype)]));
-  return writeSafetensors(tensors, writeNetMetadata({ name, labels, transform, head }));
+  return writeSafetensors(
+    tensors,
+    writeNetMetadata({ name, labels, transform, head, ...(categoryIds && { categoryIds }) }),
+  );
 }
 
 /** What a file says of its head, from its first bytes; undefined for a classifier. @throws FormatError */
@@ -52,7 +55,8 @@ export async function readHeadNet(source: ByteSource): Promise<NamedHeadNet> {
   if (!match.complete) throw weightsError(source.name, match);
   const weights = new Map<string, Tensor>();
   for (const [name, tensor] of checkpoint.tensors) weights.set(name, rawToTensor(await tensor.read()));
-  return { head, labels, transform, config, form, weights, name: metadata.name ?? config.name };
+  const { name = config.name, categoryIds } = metadata;
+  return { head, labels, transform, config, form, weights, name, ...(categoryIds && { categoryIds }) };
 }
 
 function completeMetadata({ head, labels, transform }: NetMetadata, where: string) {

@@ -25,6 +25,8 @@ export interface HeadNet<H extends TaskHead = TaskHead> {
   readonly transform: EvalTransform;
   /** Detection: of objects, the background apart. Segmentation: of all classes. */
   readonly labels: readonly string[];
+  /** What results call the labels, where the data that was learned from says it: COCO's ids. */
+  readonly categoryIds?: readonly (number | string)[] | undefined;
 }
 
 export interface HeadGraph {

@@ -9,6 +9,8 @@ export interface NetMetadata {
   /** Class names by index. */
   readonly labels?: readonly string[];
   readonly transform?: EvalTransform;
+  /** What the data that was learned from calls its classes, where results are to say it: COCO's ids. */
+  readonly categoryIds?: readonly (number | string)[];
   /** The head of a net that detects or segments; absent: it classifies. */
   readonly head?: TaskHead;
 }
@@ -19,6 +21,7 @@ const keys = {
   labels: 'mobileone.labels',
   transform: 'mobileone.transform',
   head: 'mobileone.task',
+  categoryIds: 'mobileone.categories',
 } as const;
 
 /** Names of tensors that only training needs begin with it; everyone else leaves them alone. */
@@ -36,6 +39,9 @@ export function writeNetMetadata(metadata: NetMetadata): Readonly<Record<string,
     ...(metadata.transform === undefined
       ? {}
       : { [keys.transform]: serializeEvalTransform(metadata.transform) }),
+    ...(metadata.categoryIds === undefined
+      ? {}
+      : { [keys.categoryIds]: JSON.stringify(metadata.categoryIds) }),
     ...(metadata.head === undefined ? {} : { [keys.head]: JSON.stringify(metadata.head) }),
   };
 }
@@ -44,7 +50,9 @@ export function writeNetMetadata(metadata: NetMetadata): Readonly<Record<string,
 export function readNetMetadata(stored: Readonly<Record<string, string>>, where: string): NetMetadata {
   const at = (key: string): string | undefined => (Object.hasOwn(stored, key) ? stored[key] : undefined);
   const [name, labels, transform, head] = [at(keys.name), at(keys.labels), at(keys.transform), at(keys.head)];
+  const ids = at(keys.categoryIds);
   return {
+    ...(ids === undefined ? {} : { categoryIds: parseIds(ids, where) }),
     ...(name === undefined ? {} : { name }),
     ...(labels === undefined ? {} : { labels: parseLabels(labels, where) }),
     ...(transform === undefined
@@ -54,15 +62,22 @@ export function readNetMetadata(stored: Readonly<Record<string, string>>, where:
   };
 }
 
-function parseLabels(text: string, where: string): readonly string[] {
+const isName = (value: unknown): value is string => typeof value === 'string';
+const isId = (value: unknown): value is number | string => isName(value) || Number.isSafeInteger(value);
+
+const parseLabels = (text: string, where: string): readonly string[] =>
+  parseList(text, isName, `${where}: ${keys.labels} must be a JSON list of class names`);
+
+const parseIds = (text: string, where: string): readonly (number | string)[] =>
+  parseList(text, isId, `${where}: ${keys.categoryIds} must be a JSON list of whole numbers or names`);
+
+function parseList<T>(text: string, isItem: (value: unknown) => value is T, expected: string): readonly T[] {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     value = undefined;
   }
-  if (Array.isArray(value) && value.every((label) => typeof label === 'string')) return value;
-  throw new FormatError(
-    `${where}: ${keys.labels} must be a JSON list of class names, found ${JSON.stringify(text.slice(0, 40))}.`,
-  );
+  if (Array.isArray(value) && value.every(isItem)) return value;
+  throw new FormatError(`${expected}, found ${JSON.stringify(text.slice(0, 40))}.`);
 }

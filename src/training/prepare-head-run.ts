@@ -52,6 +52,8 @@ export interface HeadRunPlan
   /** Median of width over height; nets for segmentation look at pictures of this shape. Default 1. */
   readonly aspect?: number | undefined;
   readonly from?: HeadSource;
+  /** COCO's ids of the labels, where the data gives them; results of the trained net then say them. */
+  readonly categoryIds?: readonly (number | string)[] | undefined;
 }
 
 export interface SegmentPlan extends HeadRunPlan {
@@ -162,7 +164,7 @@ function chosen<R extends DetectRecipe | SegmentRecipe>(
 }
 
 function basicsOf(
-  { from, variant, model, labels, data, name }: HeadRunPlan,
+  { from, variant, model, labels, data, name, categoryIds }: HeadRunPlan,
   recipe: DetectRecipe | SegmentRecipe,
 ) {
   if (from && (variant !== undefined || Object.keys(model ?? {}).length > 0))
@@ -183,6 +185,7 @@ function basicsOf(
     model: { ...backbone, classes: 0 },
     form: from?.form ?? ('train' as const),
     labels,
+    ...(categoryIds ? { categoryIds } : {}),
     transform,
     data,
     from: from?.name ?? null,

@@ -22,6 +22,8 @@ interface RunBasics {
   /** Deploy form: the convolutions of a net without branches and norms learn as they are. */
   readonly form: Form;
   readonly labels: readonly string[];
+  /** What the data calls its classes beside their names: COCO's ids. */
+  readonly categoryIds?: readonly (number | string)[];
   /** How pictures are prepared for evaluation, and for whoever uses the net. */
   readonly transform: EvalTransform;
   /** Where the data lies, and how much of it there is: a run that goes on must find the same. */
@@ -74,6 +76,7 @@ const schema = v.strictObject({
   }),
   form: v.picklist(['train', 'deploy']),
   labels: v.array(v.string()),
+  categoryIds: v.exactOptional(v.array(v.union([v.pipe(v.number(), v.integer()), v.string()]))),
   transform: v.unknown(),
   recipe: v.unknown(),
   data: v.strictObject({

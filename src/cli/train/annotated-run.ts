@@ -61,6 +61,7 @@ export async function prepareAnnotatedRun(
   const plan = {
     ...recipeChoices(flags),
     labels: splits.classes,
+    categoryIds: splits.categoryIds,
     data: dataFacts(splits, { name: place, holdOut: flags.holdOut ?? null }),
     ...{ shortSide, aspect },
     ...(from ? { from } : {}),

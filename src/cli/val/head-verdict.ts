@@ -42,10 +42,16 @@ export function headJson(verdict: HeadVerdict): string {
   return JSON.stringify({ ...about, forms: formsJson(verdict), ...rest });
 }
 
-function formsJson(verdict: Judged): readonly object[] {
+/** COCO's id of the class beside ours, where the data gives it. */
+const withId = <T extends { readonly label: number }>(one: T, { dataset }: Pick<HeadVerdict, 'dataset'>) => {
+  const id = dataset.categoryIds?.[one.label];
+  return id === undefined ? one : { ...one, categoryId: id };
+};
+
+function formsJson(verdict: HeadVerdict): readonly object[] {
   if (verdict.task === 'detect')
     return verdict.evaluation.forms.map(({ form, result: { stats, classes, count }, seconds }) => ({
-      ...{ form, count, ...stats, classes },
+      ...{ form, count, ...stats, classes: classes.map((one) => withId(one, verdict)) },
       secondsRunning: seconds,
     }));
   return verdict.evaluation.forms.map(({ form, result, seconds }) => {

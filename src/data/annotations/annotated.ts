@@ -35,8 +35,13 @@ export interface Annotation {
   readonly where: string;
 }
 
+/** What COCO's files call a class. */
+export type CategoryId = number | string;
+
 export interface AnnotatedDataset extends Dataset<Annotation> {
   readonly classes: readonly string[];
+  /** COCO's ids of the classes, where the data gives them. */
+  readonly categoryIds?: readonly CategoryId[];
   /** For class masks: stored number → index of a class, IGNORE or UNKNOWN; 256 entries. */
   readonly coding: Uint8Array | undefined;
 }
@@ -48,6 +53,8 @@ export interface AnnotatedSplits {
   readonly name: string;
   readonly format: AnnotationFormat;
   readonly classes: readonly string[];
+  /** COCO's ids of the classes, where the data gives them. */
+  readonly categoryIds?: readonly CategoryId[];
   readonly train: AnnotatedDataset;
   readonly val: AnnotatedDataset | undefined;
   readonly test: AnnotatedDataset | undefined;

@@ -72,12 +72,13 @@ export function readCoco(source: Source, files: readonly CocoFile[]): Reading {
     else chosen.set(split, { ...file, header: checked(file, source.files.name) });
   }
   const first = chosen.get('train') ?? [...chosen.values()][0];
-  const classes = [...(first?.header.categories ?? [])].sort(byId).map(({ name }) => name);
+  const categories = [...(first?.header.categories ?? [])].sort(byId);
+  const classes = categories.map(({ name }) => name);
   const findings: Finding[] = [];
   const samples: SampleParts = {};
   for (const [split, file] of chosen)
     for (const sample of readFile(source, file, classes, findings)) addSample(samples, split, sample);
-  return { classes, samples, findings, ignored };
+  return { classes, categoryIds: categories.map((category) => category.id), samples, findings, ignored };
 }
 
 const byId = (a: { id: number | string }, b: { id: number | string }): number =>

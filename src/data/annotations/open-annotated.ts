@@ -123,7 +123,7 @@ async function yoloNames(source: Source): Promise<readonly string[]> {
 function splitsOf(
   files: DataFiles,
   format: AnnotationFormat,
-  { classes, coding, samples, findings, ignored }: Reading,
+  { classes, categoryIds, coding, samples, findings, ignored }: Reading,
   options: OpenAnnotatedOptions,
 ): AnnotatedSplits {
   const { train = [], val, test } = samples;
@@ -134,14 +134,16 @@ function splitsOf(
         (findings[0] ? `${findings[0].where}: ${findings[0].detail}.` : 'no annotation names one.'),
       { path: name, format, findings: findings.length },
     );
+  const ids = categoryIds ? { categoryIds } : {};
   const dataset = (part: string, list: readonly Sample<Annotation>[]): AnnotatedDataset => ({
     name: `${name} (${part})`,
     files,
     samples: list,
     classes,
+    ...ids,
     coding,
   });
-  const rest = { name, format, classes, findings, ignored, test: test && dataset('test', test) };
+  const rest = { name, format, classes, ...ids, findings, ignored, test: test && dataset('test', test) };
   if (val) return { ...rest, train: dataset('train', train), val: dataset('val', val), valSource: 'val' };
   if (test && options.holdOut === undefined)
     return { ...rest, train: dataset('train', train), val: dataset('test', test), valSource: 'test' };

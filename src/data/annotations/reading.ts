@@ -2,7 +2,7 @@ import type { ImageDecoder } from '../../image/codec.ts';
 import type { SplitName } from '../class-splits.ts';
 import type { IgnoredFile, Sample } from '../dataset.ts';
 import type { DataEntries, DataFiles } from '../files.ts';
-import type { Annotation } from './annotated.ts';
+import type { Annotation, CategoryId } from './annotated.ts';
 import type { Finding } from './findings.ts';
 import { type PictureFinder, pictureFinder } from './pictures.ts';
 
@@ -18,6 +18,8 @@ export interface Source {
 /** What a format's reader makes of it. */
 export interface Reading {
   readonly classes: readonly string[];
+  /** COCO's ids of the classes, where the data gives them. */
+  readonly categoryIds?: readonly CategoryId[];
   readonly coding?: Uint8Array;
   readonly samples: Readonly<Partial<Record<SplitName, readonly Sample<Annotation>[]>>>;
   readonly findings: readonly Finding[];

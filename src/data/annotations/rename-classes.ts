@@ -11,11 +11,14 @@ export function renameClasses(
   classes: readonly string[],
   indices: readonly number[],
 ): AnnotatedDataset {
-  const { samples, coding } = dataset;
+  const { samples, coding, categoryIds, ...rest } = dataset;
   const renamed = (category: number): number => indices[category] ?? IGNORE;
   return {
-    ...dataset,
+    ...rest,
     classes,
+    ...(categoryIds && {
+      categoryIds: classes.map((_, label) => categoryIds[indices.indexOf(label)] ?? label),
+    }),
     coding: coding?.map((value) => (value < UNKNOWN ? renamed(value) : value)),
     samples: samples.map(({ path, target }) => ({
       path,
