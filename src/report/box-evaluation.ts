@@ -6,7 +6,9 @@ import type { BoxEvaluation } from './run-report.ts';
 import { tableHtml } from './tables.ts';
 
 /** More lines cannot be told apart. */
-const mostCurves = 12;
+const mostCurves = 7;
+/** Of one name in the legend. */
+const nameWidth = 150;
 
 /** Precision over recall at IoU 0.5, a line a class; of many, those with most objects. */
 export function boxPlots({ classes }: BoxEvaluation): readonly NamedPlot[] {
@@ -19,8 +21,9 @@ export function boxPlots({ classes }: BoxEvaluation): readonly NamedPlot[] {
     name: `${className} ${share(AP50)}`,
     points: curve50.map((precision, i) => [i / (curve50.length - 1), precision] as const),
   }));
+  const width = Math.max(520, nameWidth * series.length);
   const title = 'Precision over recall at IoU 0.5';
-  const svg = linePlot({ title, xLabel: 'recall', series, percent: true, yDomain: [0, 1] });
+  const svg = linePlot({ title, xLabel: 'recall', series, percent: true, yDomain: [0, 1], width });
   return [{ name: 'precision-recall', svg }];
 }
 

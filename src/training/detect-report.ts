@@ -47,7 +47,7 @@ export async function detectReport(config: DetectConfig, sources: ReportSources)
 }
 
 /** Longer side of pictures with boxes, and of two beside each other: smaller ones cannot be read. */
-const [shownSide, pairSide] = [280, 560];
+const [shownSide, pairSide] = [240, 500];
 
 /** Pictures with the objects found in them, and beside them the true ones: the worst, and the first of the data. */
 export async function detectionSheets(
