@@ -108,7 +108,9 @@ test('what is joined', async () => {
   for (const each of shared) {
     const graph = sharedGraph(each);
     const parameters = bindParameters(graph, initialWeights(graph, 'timm', 1));
-    const { tasks } = lower(graph, parameters, machine.machine.target, 'f32', lowerTraining);
+    const { tasks } = lower(graph, parameters, machine.machine.target, 'f32', {
+      training: lowerTraining,
+    });
     assert.equal(tasks.length, each.tasks, `${each.name}: ${tasks.map(({ ops }) => ops).join(' | ')}`);
   }
 });

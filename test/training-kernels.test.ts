@@ -44,10 +44,7 @@ function planned(test: TestMachine, c: OpCase) {
     const { name } = valueAt(graph, id);
     return inputs[name] ?? weights.get(name) ?? assert.fail(`${c.name}: no values for ${name}`);
   });
-  const lowered = lowerNode(node, {
-    ...{ graph, constants: new Map(), training: lowerTraining },
-    factors: 'f32',
-  });
+  const lowered = lowerNode(node, { graph, constants: new Map(), training: lowerTraining });
   assert.ok(lowered.kind === 'whole', `${c.name}: is ${lowered.kind}`);
   const expected = node.outputs.map((id) => tensorOf(valueAt(graph, id).shape, () => Number.NaN));
   forward(node, operands.map(toFloat64), expected);

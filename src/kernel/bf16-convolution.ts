@@ -1,7 +1,6 @@
 /** Convolutions where factors of matrix products are bf16: which kernel computes which. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { EngineError } from '../errors.ts';
-import { planComputedProduct, roundsFactors } from './bf16-computed.ts';
 import { bf16Rows } from './bf16-product.ts';
 import { type Bf16Precision, type Bf16Row, productTerms } from './bf16-row.ts';
 import { type AnyConvTask, type ConvTask, convSizes, isComputed } from './convolution-row.ts';
@@ -41,8 +40,6 @@ export function planBf16Convolution(
 ): TaskPlan {
   convSizes(task);
   if (isDepthwise(task)) return planDepthwise(target, task, undefined, storage.output);
-  if (precision === 'bf16' && isComputed(task) && roundsFactors(target, task))
-    return planComputedProduct(target, task);
   if (!isDense(task)) return planConvolution(target, task);
   const row = bf16Row(target);
   if (row === undefined)

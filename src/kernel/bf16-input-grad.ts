@@ -33,9 +33,7 @@ export const bf16InputGradRow: InputGradRow = {
   applies: (task) => {
     const sizes = convGradientSizes(task);
     const pointwise = sizes.groups === 1 && patchesAreInput(sizes);
-    return (
-      task.factors === 'bf16' && pointwise && termsOf(task).join() === 'window' && paysInBf16(sizesOf(task))
-    );
+    return pointwise && termsOf(task).join() === 'window' && paysInBf16(sizesOf(task));
   },
   plan: planBf16InputGrad,
 };

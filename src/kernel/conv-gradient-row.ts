@@ -3,7 +3,7 @@ import { ShapeError } from '../errors.ts';
 import type { ActivationName } from '../graph/activations.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../graph/geometry.ts';
 import { formatShape, type Shape } from '../tensor/tensor.ts';
-import type { Factors } from './gemm-task.ts';
+import type { RoundedGemm } from './gemm-task.ts';
 import type { TaskPlan } from './plan.ts';
 import type { BufferPlace } from './rename-buffers.ts';
 import { type WindowAxis, windowAxis } from './window-blocks.ts';
@@ -19,8 +19,8 @@ export interface ConvGradientTask {
   readonly input: Shape;
   readonly outChannels: number;
   readonly geometry: ConvGeometry;
-  /** Of matrix products; bf16 for targets that have them. Default f32. */
-  readonly factors?: Factors;
+  /** How factors of products are rounded where that pays; absent for f32. */
+  readonly rounded?: RoundedGradients | undefined;
 }
 
 /** A convolution's part in the gradient of its input: its weight has the geometry's kernel, or is 1×1 at its centre. */
@@ -67,6 +67,9 @@ export interface GradientRow<Task> {
   readonly plan: (target: VectorTarget, task: Task) => TaskPlan;
 }
 export type InputGradRow = GradientRow<InputGradTask>;
+export interface RoundedGradients extends RoundedGemm {
+  readonly inputGrad: InputGradRow;
+}
 export type WeightGradRow = GradientRow<ConvGradientTask>;
 
 export interface ConvGradientSizes {

@@ -1,5 +1,4 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { bf16InputGradRow } from './bf16-input-grad.ts';
 import {
   type ConvGradientTask,
   convGradientSizes,
@@ -15,16 +14,17 @@ import type { TaskPlan } from './plan.ts';
 export type { ConvGradientTask, InputGradTask, InputGradTerm } from './conv-gradient-row.ts';
 
 /** In the order of preference; the last applies to every convolution. */
-export const inputGradRows: readonly InputGradRow[] = [
-  depthwiseInputGradRow,
-  bf16InputGradRow,
-  denseInputGradRow,
-];
+export const inputGradRows: readonly InputGradRow[] = [depthwiseInputGradRow, denseInputGradRow];
 export const weightGradRows: readonly WeightGradRow[] = [depthwiseWeightGradRow, denseWeightGradRow];
+
+function inputGradRow(task: InputGradTask): InputGradRow | undefined {
+  const rows = task.rounded ? [task.rounded.inputGrad, ...inputGradRows] : inputGradRows;
+  return rows.find((row) => row.applies(task));
+}
 
 /** Whether one task can compute all of it. */
 export function canPlanInputGrad(task: InputGradTask): boolean {
-  return inputGradRows.some((row) => row.applies(task));
+  return inputGradRow(task) !== undefined;
 }
 
 /**
@@ -33,7 +33,7 @@ export function canPlanInputGrad(task: InputGradTask): boolean {
  */
 export function planInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   convGradientSizes(task);
-  return (inputGradRows.find((row) => row.applies(task)) ?? denseInputGradRow).plan(target, task);
+  return (inputGradRow(task) ?? denseInputGradRow).plan(target, task);
 }
 
 /**

@@ -132,7 +132,7 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
       transposeA: true,
       transposeB: false,
       accumulate: lines.first > 0,
-      factors: task.factors ?? 'f32',
+      rounded: task.rounded,
       leading: { a: outChannels, b: row },
     }),
   );
@@ -176,7 +176,7 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       transposeB: false,
       accumulate: false,
       past: asTheyAre,
-      factors: task.factors ?? 'f32',
+      rounded: task.rounded,
       leading: { a: outChannels, c: row },
     }),
   );

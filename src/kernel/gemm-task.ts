@@ -2,8 +2,13 @@ import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { ShapeError } from '../errors.ts';
 import type { TaskPlan } from './plan.ts';
 
-/** What factors of matrix products are; sums are f32. */
-export type Factors = 'f32' | 'bf16';
+/** Products whose factors are rounded to bf16 on their way; handed in, for pages have no use for them. */
+export interface RoundedGemm {
+  /** Undefined where rounding does not pay. */
+  readonly gemm: (target: VectorTarget, task: GemmTask) => TaskPlan | undefined;
+  /** Whether it pays for Aᵀ·B. */
+  readonly paysForSums: (sizes: Pick<GemmTask, 'm' | 'n' | 'k'>) => boolean;
+}
 
 /**
  * C = op(A)·op(B), or C += op(A)·op(B). Buffers: `input0` A, `input1` B, `output` C, all f32 and row-major.
@@ -24,8 +29,8 @@ export interface GemmTask {
   readonly accumulate: boolean;
   /** Nothing reads C soon: where it is large it is written past the caches. It begins at a multiple of 64 bytes. */
   readonly past?: boolean;
-  /** What A and B are rounded to before they are multiplied, where that pays and the target can. Default f32. */
-  readonly factors?: Factors;
+  /** How factors are rounded where that pays; absent for f32. */
+  readonly rounded?: RoundedGemm | undefined;
   /** Numbers from one stored row to the next, where rows do not lie back to back. */
   readonly leading?: { readonly a?: number; readonly b?: number; readonly c?: number };
 }

@@ -9,7 +9,6 @@
  * are summed apart and added up in order.
  */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { bf16GemmRows, hasBf16Products } from './bf16-gemm.ts';
 import { CHUNK_STEPS, type GemmSpec, gemmKernel, gemmSlots } from './gemm-kernel.ts';
 import { type Packing, packedBytes, packTiles, panelOffset } from './gemm-pack.ts';
 import { type SumTask, sumTiles } from './gemm-sum.ts';
@@ -203,7 +202,5 @@ export function gemmRow(task: GemmTask): GemmRow {
  */
 export function planGemm(target: VectorTarget, task: GemmTask): TaskPlan {
   gemmLayout(task);
-  const inBf16 = task.factors === 'bf16' && hasBf16Products(target);
-  const rounded = inBf16 ? bf16GemmRows.find(({ can, pays }) => can(task) && pays(task)) : undefined;
-  return (rounded ?? gemmRow(task)).plan(target, task);
+  return task.rounded?.gemm(target, task) ?? gemmRow(task).plan(target, task);
 }

@@ -1,6 +1,7 @@
 /** The CPU engine with every target of this process, and a pool of its own. */
 import { createCpuEngine } from '../../src/engine/cpu/cpu-engine.ts';
 import { lowerTraining } from '../../src/engine/cpu/lower-training.ts';
+import { bf16Products } from '../../src/kernel/bf16-products.ts';
 import { nodeMachines } from '../../src/platform/node/cpu-engine.ts';
 import { nativeSupport } from '../../src/platform/node/executable-memory-machine.ts';
 import { createNodeThreadPool } from '../../src/platform/node/threads.ts';
@@ -9,7 +10,7 @@ const support = await nativeSupport();
 const machines = nodeMachines(support);
 
 export const pool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
-export const engine = createCpuEngine({ machines, pool, training: lowerTraining });
+export const engine = createCpuEngine({ machines, pool, training: lowerTraining, rounded: bf16Products });
 export const targets = ['avx512', 'avx2', 'wasm-relaxed', 'wasm'] as const;
 
 export function skipTarget(target: string): string | false {

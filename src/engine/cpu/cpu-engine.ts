@@ -1,6 +1,7 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
 import { bf16Row } from '../../kernel/bf16-convolution.ts';
+import type { RoundedProducts } from '../../kernel/rounded-products.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
 import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';
@@ -17,6 +18,8 @@ export interface CpuEngineParts {
   readonly pool?: ThreadPool | undefined;
   /** `lowerTraining`, for engines that train too. */
   readonly training?: LowerTraining | undefined;
+  /** `bf16Products`, for engines that train where processors have them. */
+  readonly rounded?: RoundedProducts | undefined;
 }
 
 export const MAX_THREADS = 64;
@@ -32,7 +35,7 @@ export function createCpuEngine(parts: CpuEngineParts): Engine {
 }
 
 function compile(
-  { machines, pool, training }: CpuEngineParts,
+  { machines, pool, training, rounded }: CpuEngineParts,
   graph: CheckedGraph,
   weights: Weights,
   options: CompileOptions = {},
@@ -43,7 +46,7 @@ function compile(
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
   const threads = pool && provider.canShare ? wanted : 1;
-  const program = lower(graph, parameters, provider.target, precision, training, threads);
+  const program = lower(graph, parameters, provider.target, precision, { training, rounded, threads });
   return createSession({
     graph,
     parameters: new Map([...parameters, ...program.known]),

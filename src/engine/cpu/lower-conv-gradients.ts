@@ -12,7 +12,7 @@ export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWe
       input: [images, height, width, inner * geometry.groups],
       outChannels,
       geometry,
-      factors: context.factors,
+      rounded: context.rounded,
     };
     return {
       kind: 'whole',
@@ -25,15 +25,15 @@ export const convGradientRules: TrainingLowerRules<'conv2dInputGrad' | 'conv2dWe
     const { geometry } = node.attrs;
     const input = shapeOf(node, context);
     const outChannels = shapeOf(node, context, 1).at(-1) ?? 0;
-    const { factors } = context;
-    return whole(node, (target) => planWeightGrad(target, { input, outChannels, geometry, factors }));
+    const { rounded } = context;
+    return whole(node, (target) => planWeightGrad(target, { input, outChannels, geometry, rounded }));
   },
   matmul: (node, context) => {
     const { transposeA, transposeB } = node.attrs;
     const [a, b] = [shapeOf(node, context), shapeOf(node, context, 1)];
     const [m = 0, k = 0] = transposeA ? a.toReversed() : a;
     const n = b[transposeB ? 0 : 1] ?? 0;
-    const task = { m, n, k, transposeA, transposeB, accumulate: false, factors: context.factors };
+    const task = { m, n, k, transposeA, transposeB, accumulate: false, rounded: context.rounded };
     return whole(node, (target) => planGemm(target, task));
   },
 };

@@ -21,11 +21,11 @@ export const mergeRules: TrainingLowerRules<
 > = {
   patchMoments: (node, context) =>
     whole(node, (target) =>
-      planPatchMoments(target, shapeOf(node, context), node.attrs.geometry, context.factors),
+      planPatchMoments(target, shapeOf(node, context), node.attrs.geometry, context.rounded),
     ),
   patchMomentsGrad: (node, context) =>
     whole(node, (target) =>
-      planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry, context.factors),
+      planPatchMomentsGrad(target, shapeOf(node, context), node.attrs.geometry, context.rounded),
     ),
   mergeBranches: (node, context) =>
     whole(node, (target) => planMergeBranches(target, taskOf(node, context, 2))),

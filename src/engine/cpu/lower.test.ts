@@ -32,7 +32,7 @@ function lowering(build: (b: GraphBuilder, x: ValueId) => void): Lowering {
   build(b, b.input('x', [2, 4, 4, 8]));
   const graph = b.finish();
   const parameters = bindParameters(graph, initialWeights(graph, 'timm', 1));
-  const program = lower(graph, parameters, target, 'f32', lowerTraining);
+  const program = lower(graph, parameters, target, 'f32', { training: lowerTraining });
   return {
     program,
     ops: program.tasks.map((task) => task.ops),

@@ -3,11 +3,12 @@ import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import { ops as opTable } from '../../graph/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
-import { hasBf16Products } from '../../kernel/bf16-gemm.ts';
 import { planInputGrad } from '../../kernel/conv-gradients.ts';
+import { isComputed } from '../../kernel/convolution-row.ts';
 import { type AnyConvTask, type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
+import type { RoundedProducts } from '../../kernel/rounded-products.ts';
 import type { PixelStorage } from '../../kernel/storage.ts';
 import { planStrips, type StripStage } from '../../kernel/strips.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
@@ -25,27 +26,33 @@ import { planUpdates } from './updates.ts';
 /** What factors of matrix products are; all else is f32. */
 export type StoragePrecision = 'f32' | Bf16Precision;
 
+export interface LowerOptions {
+  readonly training?: LowerTraining | undefined;
+  /** What precision bf16 computes training's products with; absent for f32. */
+  readonly rounded?: RoundedProducts | undefined;
+  /** For how many the largest tasks are cut; default 1. */
+  readonly threads?: number;
+}
+
 /**
  * Graph → tasks. What is exact and free is folded: an activation, and a sum with one other value, into the
  * convolution or linear layer before them; element-wise ops into one chain; flatten and one-operand sums into
  * nothing. A fused task stands where its last node stood, so its other operands exist by then. Of several values
  * to go on from the last is taken, which is likely to be in a cache still.
- * @param threads for how many the largest tasks are cut
  */
 export function lower(
   graph: CheckedGraph,
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
   precision: StoragePrecision = 'f32',
-  training?: LowerTraining,
-  threads = 1,
+  { training, rounded: products, threads = 1 }: LowerOptions = {},
 ): Program {
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
   const known = new Map<ValueId, Tensor>();
-  const factors = precision === 'bf16' && hasBf16Products(target) ? 'bf16' : 'f32';
+  const rounded = precision === 'bf16' && products?.applies(target) ? products : undefined;
   const lowered = graph.nodes.map((node) => {
-    const how = lowerNode(node, { graph, constants, training, factors });
+    const how = lowerNode(node, { graph, constants, training, rounded });
     const [output] = node.outputs;
     if (how.kind === 'known' && output !== undefined) {
       known.set(output, how.tensor);
@@ -101,7 +108,7 @@ export function lower(
   const types =
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
-  const context: TaskContext = { target, storage, precision, typeOf, threads };
+  const context: TaskContext = { target, storage, precision, typeOf, rounded, threads };
   const renewed = renewals(graph, storage);
   const learns = graph.updates.length > 0;
   const parts = atGate(graph, all).map((groups) => {
@@ -171,6 +178,7 @@ interface TaskContext {
   readonly storage: (value: ValueId) => ValueId;
   readonly precision: StoragePrecision;
   readonly typeOf: (value: ValueId) => PixelStorage;
+  readonly rounded: RoundedProducts | undefined;
   readonly threads: number;
 }
 
@@ -193,14 +201,16 @@ function stripsPlan(
 }
 
 function convPlanner(
-  { target, precision, typeOf }: TaskContext,
+  { target, precision, typeOf, rounded }: TaskContext,
   source: ValueId,
   output: ValueId,
 ): (task: AnyConvTask) => TaskPlan {
   const how = { input: typeOf(source), output: typeOf(output) };
   return precision === 'f32'
     ? (task) => planConvolution(target, task)
-    : (task) => planBf16Convolution(target, task, how, precision);
+    : (task) =>
+        (isComputed(task) ? rounded?.convolution(target, task) : undefined) ??
+        planBf16Convolution(target, task, how, precision);
 }
 
 function makeTask(group: Group, context: TaskContext): Task {

@@ -5,8 +5,8 @@ import type { ConvGeometry } from '../../graph/geometry.ts';
 import { type CheckedGraph, type NetOpKind, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import type { InputGradTask } from '../../kernel/conv-gradients.ts';
 import type { ElementwiseLink } from '../../kernel/elementwise.ts';
-import type { Factors } from '../../kernel/gemm-task.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
+import type { RoundedProducts } from '../../kernel/rounded-products.ts';
 import type { Shape, Tensor } from '../../tensor/tensor.ts';
 
 /** A link of an element-wise chain whose operand is still a value of the graph. */
@@ -69,8 +69,8 @@ export type LowerTraining = (node: Exclude<Node, Node<NetOpKind>>, context: Lowe
 
 export interface LowerContext {
   readonly training: LowerTraining | undefined;
-  /** Of matrix products of values that a run computes. */
-  readonly factors: Factors;
+  /** How factors of products of what a run computes are rounded; absent for f32. */
+  readonly rounded?: RoundedProducts | undefined;
   readonly graph: CheckedGraph;
   /** Parameters that no run changes, and results that never change: they may be packed and folded. */
   readonly constants: ReadonlyMap<ValueId, Tensor>;

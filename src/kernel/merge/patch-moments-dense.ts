@@ -3,8 +3,7 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { hasBf16Products, sumsPayInBf16 } from '../bf16-gemm.ts';
-import type { Factors } from '../gemm-task.ts';
+import type { RoundedGemm } from '../gemm-task.ts';
 import { stepsSideBySide } from '../join-plans.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
 import { type Span, spans } from '../split-work.ts';
@@ -38,16 +37,16 @@ interface Places {
 export function planDenseMoments(
   target: VectorTarget,
   patches: PatchLayout,
-  factors: Factors = 'f32',
+  rounding?: RoundedGemm,
 ): TaskPlan {
   const { groups, taps, length, channels, positions } = patches;
   const row = groups * length;
   const all = stretches(patches);
   const tilesOf = all.map((stretch) => patchRowsCount({ layout: patches, ...stretch }));
-  const rounded =
-    factors === 'bf16' &&
-    hasBf16Products(target) &&
-    all.every((stretch) => sumsPayInBf16({ m: length, n: length, k: positionsOf(patches, stretch) }));
+  const pays = all.every((stretch) =>
+    rounding?.paysForSums({ m: length, n: length, k: positionsOf(patches, stretch) }),
+  );
+  const rounded = pays ? rounding : undefined;
   const sumRows = tilesOf.reduce((sum, count) => sum + count, 0);
   const most = Math.max(...all.map((stretch) => positionsOf(patches, stretch)));
   const scratch = scratchLayout();

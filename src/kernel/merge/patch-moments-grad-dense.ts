@@ -7,14 +7,13 @@ import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vec
 import { EngineError } from '../../errors.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
-import { planComputedProduct, roundsFactors } from '../bf16-computed.ts';
 import { convGradientSizes } from '../conv-gradient-row.ts';
 import { type ComputedConvTask, planConvolution } from '../convolution-task.ts';
 import { foldTiles } from '../fold-patches.ts';
-import type { Factors } from '../gemm-task.ts';
 import { patchesAreInput } from '../patches.ts';
 import type { TaskPlan, Tile } from '../plan.ts';
 import type { BufferPlace } from '../rename-buffers.ts';
+import type { RoundedProducts } from '../rounded-products.ts';
 import { spans } from '../split-work.ts';
 import { overRow, partAt } from '../vector-span.ts';
 import { partSteps, scratchAt, scratchLayout } from './compose.ts';
@@ -26,12 +25,12 @@ const NUMBERS_A_TILE = 2 ** 14;
 export interface MomentsGradTask {
   readonly input: Shape;
   readonly geometry: ConvGeometry;
-  readonly factors: Factors;
+  readonly rounded: RoundedProducts | undefined;
 }
 
 export function planDenseMomentsGrad(
   target: VectorTarget,
-  { input, geometry, factors }: MomentsGradTask,
+  { input, geometry, rounded }: MomentsGradTask,
   patches: PatchLayout,
 ): TaskPlan {
   const { groups, inner, length, positions, channels } = patches;
@@ -51,10 +50,7 @@ export function planDenseMomentsGrad(
     activation: null,
     residual: false,
   };
-  const convolution =
-    factors === 'bf16' && roundsFactors(target, task)
-      ? planComputedProduct(target, task)
-      : planConvolution(target, task);
+  const convolution = rounded?.convolution(target, task) ?? planConvolution(target, task);
   if (convolution.constants.length > 0)
     throw new EngineError(`patchMomentsGrad of ${formatShape(input)}: computed weights need no constants.`);
   const steps = [

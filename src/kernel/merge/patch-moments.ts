@@ -1,8 +1,8 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import type { Shape } from '../../tensor/tensor.ts';
-import type { Factors } from '../gemm-task.ts';
 import type { TaskPlan } from '../plan.ts';
+import type { RoundedProducts } from '../rounded-products.ts';
 import { type PatchLayout, patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
 import { planDenseMomentsGrad } from './patch-moments-grad-dense.ts';
@@ -11,16 +11,16 @@ import { planLoneMoments } from './patch-moments-lone.ts';
 
 /**
  * Mean and covariance of the patches that a convolution reads. Buffers: `input0` x [N,H,W,C], `output` mean
- * [groups,P], `output1` covariance [groups,P,P], in OIHW's order. Factors are those of products, where there are any.
+ * [groups,P], `output1` covariance [groups,P,P], in OIHW's order.
  */
 export function planPatchMoments(
   target: VectorTarget,
   input: Shape,
   geometry: ConvGeometry,
-  factors: Factors = 'f32',
+  rounded?: RoundedProducts,
 ): TaskPlan {
   const patches = patchLayout(input, geometry);
-  return isLone(patches) ? planLoneMoments(target, patches) : planDenseMoments(target, patches, factors);
+  return isLone(patches) ? planLoneMoments(target, patches) : planDenseMoments(target, patches, rounded);
 }
 
 /**
@@ -31,12 +31,12 @@ export function planPatchMomentsGrad(
   target: VectorTarget,
   input: Shape,
   geometry: ConvGeometry,
-  factors: Factors = 'f32',
+  rounded?: RoundedProducts,
 ): TaskPlan {
   const patches = patchLayout(input, geometry);
   return isLone(patches)
     ? planLoneMomentsGrad(target, patches)
-    : planDenseMomentsGrad(target, { input, geometry, factors }, patches);
+    : planDenseMomentsGrad(target, { input, geometry, rounded }, patches);
 }
 
 /** Each group is one channel. */

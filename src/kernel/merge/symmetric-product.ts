@@ -4,6 +4,7 @@
  */
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { planGemm } from '../gemm.ts';
+import type { RoundedGemm } from '../gemm-task.ts';
 import { stepsSideBySide } from '../join-plans.ts';
 import type { Tile, TileStep } from '../plan.ts';
 import type { BufferPlace } from '../rename-buffers.ts';
@@ -19,8 +20,8 @@ export interface SymmetricProduct {
   /** Numbers that are summed. */
   readonly steps: number;
   readonly accumulate: boolean;
-  /** All of the product is computed, of factors rounded to bf16: fast enough to need no symmetry. */
-  readonly rounded?: boolean;
+  /** All of the product is computed, with factors rounded so: fast enough to need no symmetry. */
+  readonly rounded?: RoundedGemm | undefined;
   /** [steps, length] both, and numbers from one row to the next. */
   readonly a: BufferPlace;
   readonly aRow: number;
@@ -42,7 +43,7 @@ const later = ({ buffer, offset }: BufferPlace, numbers: number): BufferPlace =>
 /** to = aᵀ·b, or to += aᵀ·b, on and above the diagonal at least. */
 export function upperProduct(
   target: VectorTarget,
-  { length, steps, accumulate, rounded = false, a, aRow, b, bRow, to }: SymmetricProduct,
+  { length, steps, accumulate, rounded, a, aRow, b, bRow, to }: SymmetricProduct,
   scratch: ScratchLayout,
 ): readonly TileStep[] {
   return stepsSideBySide(
@@ -54,7 +55,7 @@ export function upperProduct(
         transposeA: true,
         transposeB: false,
         accumulate,
-        factors: rounded ? 'bf16' : 'f32',
+        rounded,
         leading: { a: aRow, b: bRow, c: length },
       });
       return partSteps(plan, { input0: a, input1: later(b, first), output: later(to, first) }, scratch);

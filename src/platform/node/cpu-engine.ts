@@ -7,6 +7,7 @@ import { lowerTraining } from '../../engine/cpu/lower-training.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import type { Engine } from '../../engine/engine.ts';
+import { bf16Products } from '../../kernel/bf16-products.ts';
 import { wasmProviders } from '../wasm-provider.ts';
 import { nodeWasmFeatures } from './cpu-features-wasm.ts';
 import { createNativeMachine, type NativeSupport, nativeSupport } from './executable-memory-machine.ts';
@@ -30,7 +31,7 @@ export function nodeCpuParts(): Promise<CpuEngineParts> {
 async function compose(): Promise<CpuEngineParts> {
   const support = await nativeSupport();
   const pool: ThreadPool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
-  return { machines: nodeMachines(support), pool, training: lowerTraining };
+  return { machines: nodeMachines(support), pool, training: lowerTraining, rounded: bf16Products };
 }
 
 /** Machines of this process, the fastest first. */

@@ -1,21 +1,22 @@
-/** Convolutions by weights that a run computes, as products whose factors are rounded to bf16 on their way. */
+/** Products of what a run computes with factors rounded to bf16; among them convolutions by such weights. */
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { hasBf16Products, paysInBf16 } from './bf16-gemm.ts';
+import { bf16GemmRows, hasBf16Products, paysInBf16, sumsPayInBf16 } from './bf16-gemm.ts';
+import { bf16InputGradRow } from './bf16-input-grad.ts';
 import { planBf16Rows } from './bf16-rows.ts';
 import { type ComputedConvTask, convSizes } from './convolution-row.ts';
 import type { TaskPlan } from './plan.ts';
 import { isPointwise } from './pointwise.ts';
 import { renameTiles } from './rename-buffers.ts';
+import type { RoundedProducts } from './rounded-products.ts';
 
-/** Whether it is such a product: 1×1 at stride 1, large enough, and the target has bf16 products. */
-export function roundsFactors(target: VectorTarget, task: ComputedConvTask): boolean {
+/** Whether it is such a product, 1×1 at stride 1, and large enough. */
+function paysRounded(task: ComputedConvTask): boolean {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const sizes = { m: images * height * width, n: outChannels, k: inChannels };
-  return hasBf16Products(target) && isPointwise(task) && paysInBf16(sizes);
+  return isPointwise(task) && paysInBf16(sizes);
 }
 
-/** Buffers as for `planConvolution`. */
-export function planComputedProduct(target: VectorTarget, task: ComputedConvTask): TaskPlan {
+function planComputedProduct(target: VectorTarget, task: ComputedConvTask): TaskPlan {
   const { images, height, width, inChannels, outChannels } = convSizes(task);
   const { weight, bias, activation } = task;
   const plan = planBf16Rows(target, {
@@ -31,3 +32,11 @@ export function planComputedProduct(target: VectorTarget, task: ComputedConvTask
     steps: [renameTiles(packed, { input1: { buffer: weight.buffer, offset: 0 } }), ...steps],
   };
 }
+
+export const bf16Products: RoundedProducts = {
+  applies: hasBf16Products,
+  gemm: (target, task) => bf16GemmRows.find(({ can, pays }) => can(task) && pays(task))?.plan(target, task),
+  paysForSums: sumsPayInBf16,
+  inputGrad: bf16InputGradRow,
+  convolution: (target, task) => (paysRounded(task) ? planComputedProduct(target, task) : undefined),
+};
