@@ -27,6 +27,9 @@ export interface DrawOptions {
   readonly leastSide?: number;
 }
 
+/** Share of the picture that tags may cover; of more boxes than that allows only the surest are named. */
+const mostCovered = 0.2;
+
 /** A copy of the picture with a frame around every box, in its class's colour, and a tag that names it; surest on top. */
 export function drawBoxes(image: Image, boxes: readonly LabelledBox[], options: DrawOptions = {}): Image {
   const factor = enlargement(image, options.leastSide ?? 400);
@@ -38,12 +41,15 @@ export function drawBoxes(image: Image, boxes: readonly LabelledBox[], options: 
     .map((one) => ({ one, area: onCanvas(one.box, factor, canvas), colour: colours[one.label] ?? white }));
   for (const { area, colour } of drawn) drawFrame(canvas, area, colour, unit);
   const taken: Area[] = [];
+  let covered = 0;
   // The surest choose their places first.
-  const tags = drawn.toReversed().map(({ one, area, colour }) => {
+  const tags = drawn.toReversed().flatMap(({ one, area, colour }) => {
+    if (covered > mostCovered * canvas.width * canvas.height) return [];
     const text = fitText(tagText(one), Math.floor(canvas.width / unit) - 4);
     const tag = placeTag(canvas, area, text, unit, taken);
+    covered += tag.width * tag.height;
     taken.push(tag);
-    return { text, tag, colour };
+    return [{ text, tag, colour }];
   });
   for (const { text, tag, colour } of tags.toReversed()) drawTag(canvas, tag, text, colour, unit);
   return canvas;

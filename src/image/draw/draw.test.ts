@@ -93,6 +93,20 @@ describe('drawBoxes', () => {
     assert.deepEqual(drawBoxes(grey(30, 20), [], { leastSide: 1 }).data, grey(30, 20).data);
   });
 
+  test('of very many boxes only the surest are named, lest tags hide the picture; every frame is there', () => {
+    const boxes = Array.from({ length: 400 }, (_, i) => ({
+      ...{ label: 1, className: 'nucleus', score: (400 - i) / 400 },
+      box: { x: 24 * (i % 20), y: 24 * Math.floor(i / 20), width: 16, height: 16 },
+    }));
+    const drawn = drawBoxes(grey(480, 480), boxes);
+    let untouched = 0;
+    for (let i = 0; i < drawn.data.length; i += 3) if (drawn.data[i] === 90) untouched++;
+    assert.ok(untouched > 0.3 * 480 * 480, `${untouched} pixels`);
+    // The last, least sure one.
+    assert.deepEqual(pixel(drawn, 24 * 19, 24 * 19 + 8), colours[1]);
+    assert.deepEqual(pixel(drawn, 24 * 19 + 8, 24 * 19 + 8), [90, 90, 90]);
+  });
+
   test('tags of boxes in one place do not hide each other', () => {
     const box = { x: 100, y: 200, width: 90, height: 90 };
     const boxes = [0, 1, 2, 3].map((label) => ({ label, className: 'w', score: 0.9 - label / 10, box }));
