@@ -97,7 +97,8 @@ function sharesOf(read: WindowRead, mostPositions: number, panels: number, wante
           add(image, first, end - first, 0, blocks);
     firstPosition += blocks * positions;
   }
-  return shares;
+  // Of weights that the second cache hardly holds, each part is used up before the next one is fetched.
+  return shares.sort((a, b) => a.panels.first - b.panels.first);
 }
 
 function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan {
