@@ -47,6 +47,15 @@ const nets: readonly { readonly graph: CheckedGraph; readonly ops: readonly stri
     graph: graphOf((b, x) => b.output('y', depthwise(b, stem(b, x), 1, 3))),
     ops: [inStrips],
   },
+  {
+    graph: graphOf((b, x) =>
+      b.output(
+        'y',
+        depthwise(b, relu(b, convLayer(b, 'point', x, channels, convGeometry({ kernel: 1 }))), 2),
+      ),
+    ),
+    ops: [inStrips],
+  },
   // Two and two: a result in strips is not cut again.
   {
     graph: graphOf((b, x) => b.output('y', depthwise(b, depthwise(b, depthwise(b, stem(b, x), 1), 1), 2))),
@@ -100,19 +109,20 @@ for (const target of targets)
       });
   });
 
-test('bf16 in strips gives what it gives apart', { skip: skipTarget('avx512') }, async (t) => {
-  const [one = assert.fail(), , , apart = assert.fail()] = nets;
-  const run = async (graph: CheckedGraph, threads: number) => {
-    const weights = initialWeights(one.graph, 'timm', 1);
-    const session = await engine.compile(graph, weights, { precision: 'bf16', threads });
-    const { y = zeros([0]) } = await session.run({ x: image });
-    session.dispose();
-    return y.data;
-  };
-  const whole = await run(apart.graph, 1).catch((error: Error) => error);
-  if (whole instanceof Error) {
-    t.skip(whole.message);
-    return;
-  }
-  for (const threads of [1, 2]) assert.deepEqual(await run(one.graph, threads), whole);
-});
+for (const precision of ['bf16', 'bf16x2'] as const)
+  test(`${precision} in strips gives what it gives apart`, { skip: skipTarget('avx512') }, async (t) => {
+    const [one = assert.fail(), , , , apart = assert.fail()] = nets;
+    const run = async (graph: CheckedGraph, threads: number) => {
+      const weights = initialWeights(one.graph, 'timm', 1);
+      const session = await engine.compile(graph, weights, { precision, threads });
+      const { y = zeros([0]) } = await session.run({ x: image });
+      session.dispose();
+      return y.data;
+    };
+    const whole = await run(apart.graph, 1).catch((error: Error) => error);
+    if (whole instanceof Error) {
+      t.skip(whole.message);
+      return;
+    }
+    for (const threads of [1, 2]) assert.deepEqual(await run(one.graph, threads), whole);
+  });

@@ -3,7 +3,7 @@ import { type AnyConvTask, type ConvRow, type ConvShape, convSizes } from './con
 import { depthwiseRow } from './depthwise.ts';
 import { directRow } from './direct.ts';
 import type { TaskPlan } from './plan.ts';
-import { pointwiseRow } from './pointwise.ts';
+import { planPointwise, pointwiseRow, pointwiseTile } from './pointwise.ts';
 
 export type { AnyConvTask, ComputedConvTask, ConvTask } from './convolution-row.ts';
 
@@ -23,4 +23,10 @@ export function convolutionRow(task: ConvShape): ConvRow {
 export function planConvolution(target: VectorTarget, task: AnyConvTask): TaskPlan {
   convSizes(task);
   return convolutionRow(task).plan(target, task);
+}
+
+/** Plans some rows of a convolution at a time, with the packed weights of the whole. */
+export function rowsPlanner(target: VectorTarget, whole: AnyConvTask): (rows: AnyConvTask) => TaskPlan {
+  const tile = convolutionRow(whole) === pointwiseRow ? pointwiseTile(target, whole) : undefined;
+  return (rows) => (tile ? planPointwise(target, rows, tile) : planConvolution(target, rows));
 }

@@ -94,13 +94,19 @@ function shares(sizes: ConvSizes, panelCounts: readonly number[], blocks: number
   );
 }
 
+/** The tile that suits the size of a problem. */
+export function pointwiseTile(target: VectorTarget, task: ConvShape): PanelTile | undefined {
+  const { images, height, width, inChannels, outChannels } = convSizes(task);
+  const vectors = Math.ceil(outChannels / target.lanes);
+  return panelTiles(target, { positions: images * height * width, vectors, steps: inChannels })[0];
+}
+
 export function planPointwise(target: VectorTarget, task: AnyConvTask, tile?: PanelTile): TaskPlan {
   const sizes = convSizes(task);
   const { images, height, width, inChannels, outChannels, macs } = sizes;
   const { lanes } = target;
   const rows = images * height * width;
-  const problem = { positions: rows, vectors: Math.ceil(outChannels / lanes), steps: inChannels };
-  const chosen = tile ?? panelTiles(target, problem)[0];
+  const chosen = tile ?? pointwiseTile(target, task);
   const parts = evenParts(rows, chosen?.positions ?? 1);
   const heights = heightsOf(parts);
   const groups = panelGroups(outChannels, lanes, chosen?.vectors ?? 1);

@@ -1,9 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ValueId } from '../../graph/graph.ts';
 import { type ConvTask, isComputed } from '../../kernel/convolution-row.ts';
-import { convolutionRow } from '../../kernel/convolution-task.ts';
 import { isDepthwise } from '../../kernel/depthwise.ts';
-import { pointwiseRow } from '../../kernel/pointwise.ts';
 import { canRunInStrips, gainsFromStrips, paysInStrips } from '../../kernel/strips.ts';
 import { convTask, type Group } from './task-group.ts';
 
@@ -21,9 +19,9 @@ function knownConv({ body, links }: Group): ConvTask | undefined {
 }
 
 /**
- * Depthwise convolutions take in the convolution before them where both together are faster: the stem of a net and
- * the first convolution after it, whose pictures are larger than a cache. Pointwise ones are packed as their number
- * of rows asks for, so they cannot be cut.
+ * Depthwise convolutions take in the convolution before them where both together are faster: where the picture between
+ * them is larger than a cache, as after the stem of a net. (The pointwise one after a depthwise one gains nothing so:
+ * what lies between is smaller, and strips cut its blocks short.)
  * @param groups in running order
  */
 export function joinStrips(groups: readonly Group[], { target, uses, storage }: Readers): readonly Group[] {
@@ -37,7 +35,7 @@ export function joinStrips(groups: readonly Group[], { target, uses, storage }: 
     const before = read === undefined || uses.get(read) !== 1 ? undefined : known.get(read);
     if (second === undefined || before?.body.kind !== 'convolution' || joined.has(before)) continue;
     const first = knownConv(before);
-    if (first === undefined || !isDepthwise(second) || convolutionRow(first) === pointwiseRow) continue;
+    if (first === undefined || !isDepthwise(second)) continue;
     if (!canRunInStrips(first, second) || !paysInStrips(first)) continue;
     taken.add(before);
     joined.set(group, { ...group, strips: { before, source: before.body.source, first, second } });

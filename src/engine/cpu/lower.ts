@@ -5,7 +5,7 @@ import { ops as opTable } from '../../graph/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
 import { planInputGrad } from '../../kernel/conv-gradients.ts';
 import { isComputed } from '../../kernel/convolution-row.ts';
-import { type AnyConvTask, type ConvTask, planConvolution } from '../../kernel/convolution-task.ts';
+import { type AnyConvTask, type ConvTask, rowsPlanner } from '../../kernel/convolution-task.ts';
 import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
 import type { TaskPlan } from '../../kernel/plan.ts';
 import type { RoundedProducts } from '../../kernel/rounded-products.ts';
@@ -192,7 +192,7 @@ function stripsPlan(
 ): TaskPlan {
   const stage = (task: ConvTask, from: ValueId, to: ValueId): StripStage => ({
     task,
-    plan: convPlanner(context, from, to),
+    plan: convPlanner(context, task, from, to),
     input: context.typeOf(from),
     output: context.typeOf(to),
   });
@@ -200,14 +200,16 @@ function stripsPlan(
   return planStrips(stage(first, source, before.output), stage(second, before.output, output), { tiles });
 }
 
+/** Plans a convolution, or some of its rows. */
 function convPlanner(
   { target, precision, typeOf, rounded }: TaskContext,
+  whole: AnyConvTask,
   source: ValueId,
   output: ValueId,
 ): (task: AnyConvTask) => TaskPlan {
   const how = { input: typeOf(source), output: typeOf(output) };
   return precision === 'f32'
-    ? (task) => planConvolution(target, task)
+    ? rowsPlanner(target, whole)
     : (task) =>
         (isComputed(task) ? rounded?.convolution(target, task) : undefined) ??
         planBf16Convolution(target, task, how, precision);
@@ -237,8 +239,9 @@ function makeTask(group: Group, context: TaskContext): Task {
   }
   if (body.kind === 'convolution') {
     if (strips !== undefined) return make([strips.source], () => stripsPlan(strips, output, context), []);
-    const plan = convPlanner(context, body.source, output);
-    return make(convSources(body, group.links), () => plan(convTask(body, group.links)), []);
+    const task = convTask(body, group.links);
+    const plan = () => convPlanner(context, task, body.source, output)(task);
+    return make(convSources(body, group.links), plan, []);
   }
   const result = typeOf(output);
   const links = numbered(group.links);
