@@ -29,3 +29,23 @@ test('the demonstration, small: learns, fuses, answers, reports', async () => {
     await rm(folder, { recursive: true });
   }
 });
+
+for (const [task, score] of [
+  ['detect', 'mAP50'],
+  ['segment', 'mIoU'],
+] as const)
+  test(`the demonstration of heads, small: ${task}`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mobileone-demo-'));
+    try {
+      const script = fileURLToPath(new URL('../scripts/demo-heads.js', import.meta.url));
+      const args = [script, task, '--quick', '--out', 'run'];
+      const { code, stdout, stderr } = await collect(spawn(process.execPath, args, { cwd: folder }));
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, new RegExp(`\n${score} +\\d+\\.\\d+% in epoch 1\n`));
+      const files = await readdir(join(folder, 'run'));
+      for (const name of ['model.safetensors', 'metrics.csv', 'report.html'])
+        assert.ok(files.includes(name), name);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
