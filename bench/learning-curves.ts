@@ -3,7 +3,8 @@
  * some seeds: MobileOne with its branches, PyTorch with the same first weights and the same batches, and the plain net
  * (one convolution and batch norm where MobileOne has a block). Prints top-1 and loss of the validation pictures.
  *
- *     npm run build && node dist/bench/learning-curves.js DATA [--epochs 15] [--size 64] [--seeds 1,2,3]
+ *     npm run build && node dist/bench/learning-curves.js DATA [--epochs 15] [--size 64] [--branches 4]
+ *         [--seeds 1,2,3]
  *         [--rows mobileone,torch,plain] [--threads 2] [--set key=value …]
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,6 +46,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     epochs: { type: 'string', default: '15' },
     size: { type: 'string', default: '64' },
+    branches: { type: 'string', default: '4' },
     seeds: { type: 'string', default: '1,2,3' },
     rows: { type: 'string', default: 'mobileone,torch,plain' },
     threads: { type: 'string', default: '2' },
@@ -105,7 +107,7 @@ function configOf(seed: number): ClassifyConfig {
   return {
     version: 1,
     name: 'learning curves',
-    model: mobileOneConfig('s0', { classes: data.classes.length }),
+    model: mobileOneConfig('s0', { classes: data.classes.length, branches: Number(options.branches) }),
     form: 'train',
     labels: data.classes,
     transform: evalTransforms.apple,
