@@ -26,7 +26,8 @@ import { newerNodes, noNewerNode } from '../test/support/node-binaries.ts';
 import { missingRival, rivalPath } from './adapters/adapter.ts';
 import { describeMachine } from './machine.ts';
 import { timingOf } from './statistics.ts';
-import { type Rival, startRival } from './training/rival-process.ts';
+import { startRival } from './training/rival-process.ts';
+import { agreedLosses, rivalRow, sessionRow, type TrainingRow } from './training/rows.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -98,14 +99,12 @@ const targets: Tensor = {
   ),
 };
 
-interface Row {
-  readonly name: string;
-  readonly seconds: number[];
-  readonly step: (count: number) => Promise<readonly number[]>;
-  readonly close: () => void;
-}
-
-async function ours(graph: CheckedGraph, weights: Weights, target: string, threads: number): Promise<Row> {
+async function ours(
+  graph: CheckedGraph,
+  weights: Weights,
+  target: string,
+  threads: number,
+): Promise<TrainingRow> {
   const rules: StepRules = {
     optimizer: { kind: 'sgd', momentum: 0, nesterov: false },
     decayed: { norms: false, biases: false },
@@ -125,39 +124,14 @@ async function ours(graph: CheckedGraph, weights: Weights, target: string, threa
     [targetsInput]: targets,
     [rateInput]: { shape: [2], data: Float32Array.of(rate, 0) },
   };
-  const seconds: number[] = [];
-  return {
-    name: `mobileone ${target}, ${threads} thread${threads > 1 ? 's' : ''}`,
-    seconds,
-    step: async (count) => {
-      const losses: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const begin = performance.now();
-        const { loss } = await session.run(inputs);
-        seconds.push((performance.now() - begin) / 1000);
-        losses.push(loss?.data[0] ?? Number.NaN);
-      }
-      return losses;
-    },
-    close: () => session.dispose(),
-  };
+  return sessionRow(`mobileone ${target}, ${threads} thread${threads > 1 ? 's' : ''}`, session, inputs);
 }
 
-function rivalRow(rival: Rival): Row {
-  const seconds: number[] = [];
-  return {
-    name: `jax-js ${rival.version}`,
-    seconds,
-    step: async (count) => {
-      const turn = await rival.steps(count);
-      seconds.push(...turn.seconds);
-      return turn.losses;
-    },
-    close: rival.close,
-  };
-}
-
-async function rivals(layers: readonly Layer[], weights: Weights, folder: string): Promise<readonly Row[]> {
+async function rivals(
+  layers: readonly Layer[],
+  weights: Weights,
+  folder: string,
+): Promise<readonly TrainingRow[]> {
   const missing = missingRival('@jax-js/jax');
   if (missing !== undefined) {
     console.log(`jax-js left out: ${missing}`);
@@ -176,11 +150,11 @@ async function rivals(layers: readonly Layer[], weights: Weights, folder: string
   );
   const script = fileURLToPath(new URL('../../bench/training/jax-rival.mjs', import.meta.url));
   const jax = pathToFileURL(rivalPath('@jax-js/jax/dist/index.js')).href;
-  const rows: Row[] = [];
+  const rows: TrainingRow[] = [];
   for (const pointwise of ['matmul', 'convolution']) {
     const rival = await startRival(newerNode.path, [script, jax, spec, pointwise]);
     if (typeof rival === 'string') console.log(`jax-js, ${pointwise}, left out: ${rival}`);
-    else rows.push(rivalRow(rival));
+    else rows.push(rivalRow(`jax-js ${rival.version}`, rival));
   }
   return rows;
 }
@@ -194,19 +168,11 @@ try {
   const layers = layersOf();
   const graph = buildNet(layers);
   const weights = initialWeights(graph, 'timm', 1);
-  const rows: Row[] = [];
+  const rows: TrainingRow[] = [];
   for (const target of options.target ?? ['wasm'])
     for (const threads of [1, 2]) rows.push(await ours(graph, weights, target, threads));
   rows.push(...(await rivals(layers, weights, folder)));
-  const losses: (readonly number[])[] = [];
-  for (const row of rows) losses.push(await row.step(checkedSteps));
-  losses.forEach((own, i) => {
-    own.forEach((loss, at) => {
-      const expected = losses[0]?.[at] ?? Number.NaN;
-      if (!(Math.abs(loss - expected) <= tolerance * Math.abs(expected)))
-        throw new Error(`${rows[i]?.name}: loss ${at} is ${loss}, expected ${expected}`);
-    });
-  });
+  const losses = await agreedLosses(rows, checkedSteps, tolerance);
   console.log(`losses ${losses.map((own) => own.map((loss) => loss.toFixed(5)).join(' ')).join(' | ')}`);
   for (const row of rows) row.seconds.length = 0;
   for (let round = 0; round < rounds; round++) for (const row of rows) await row.step(steps);

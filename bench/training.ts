@@ -25,6 +25,7 @@ import { rateInput } from '../src/training/update-step.ts';
 import { describeMachine } from './machine.ts';
 import { timingOf } from './statistics.ts';
 import type { Rival } from './training/rival-process.ts';
+import { agreedLosses, rivalRow, sessionRow, type TrainingRow } from './training/rows.ts';
 import { startTorch } from './training/torch-rival.ts';
 
 const { values: options } = parseArgs({
@@ -51,14 +52,6 @@ const precision = precisionOption();
 const tolerance = precision === 'bf16' ? 0.05 : 2e-3;
 const checkedSteps = 3;
 
-interface Row {
-  readonly name: string;
-  readonly seconds: number[];
-  readonly megabytes: () => number;
-  readonly step: (count: number) => Promise<readonly number[]>;
-  readonly close: () => void;
-}
-
 /** The batch that rival.py makes too: waves of many kinds, for of pictures that are alike batch norms see only noise. */
 function pictures(): Tensor {
   const data = Float32Array.from({ length: batch * size * size * 3 }, (_, i) => {
@@ -81,7 +74,7 @@ async function ours(
   config: MobileOneConfig,
   weights: Weights,
   merge: StepRules['mergeBranches'],
-): Promise<Row & { session: Session }> {
+): Promise<TrainingRow & { session: Session }> {
   const graph = buildMobileOne(config, { form: 'train', batch, height: size, width: size });
   const rules: StepRules = {
     optimizer: { kind: 'sgd', momentum: spec.momentum, nesterov: false },
@@ -113,24 +106,7 @@ async function ours(
   console.log(
     `${config.name}, ${name}: ${step.graph.nodes.length} nodes, compiled in ${compileMs.toFixed(0)} ms, ${((session.info?.memoryBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
   );
-  const seconds: number[] = [];
-  return {
-    name,
-    seconds,
-    session,
-    megabytes: () => (session.info?.memoryBytes ?? 0) / 2 ** 20,
-    step: async (count) => {
-      const losses: number[] = [];
-      for (let i = 0; i < count; i++) {
-        const begin = performance.now();
-        const { loss } = await session.run(inputs);
-        seconds.push((performance.now() - begin) / 1000);
-        losses.push(loss?.data[0] ?? Number.NaN);
-      }
-      return losses;
-    },
-    close: () => session.dispose(),
-  };
+  return { ...sessionRow(name, session, inputs), session };
 }
 
 function precisionOption(): Recipe['precision'] {
@@ -145,31 +121,8 @@ function mergeOption(): StepRules['mergeBranches'] {
   throw new Error(`--merge must be all, none or paying, found ${merge}`);
 }
 
-function rival(torch: Rival): Row {
-  const seconds: number[] = [];
-  let peak = 0;
-  return {
-    name: `PyTorch ${torch.version}${precision === 'bf16' ? ' autocast bf16' : ''}`,
-    seconds,
-    megabytes: () => peak,
-    step: async (count) => {
-      const turn = await torch.steps(count);
-      seconds.push(...turn.seconds);
-      peak = turn.peakMegabytes;
-      return turn.losses;
-    },
-    close: torch.close,
-  };
-}
-
-function agree(rows: readonly Row[], losses: readonly (readonly number[])[]): void {
-  losses.forEach((own, i) => {
-    own.forEach((loss, at) => {
-      const expected = losses[0]?.[at] ?? Number.NaN;
-      if (!(Math.abs(loss - expected) <= tolerance * Math.abs(expected)))
-        throw new Error(`${rows[i]?.name}: loss ${at} is ${loss}, expected ${expected}`);
-    });
-  });
+function rival(torch: Rival): TrainingRow {
+  return rivalRow(`PyTorch ${torch.version}${precision === 'bf16' ? ' autocast bf16' : ''}`, torch);
 }
 
 /**
@@ -203,11 +156,9 @@ async function race(variant: VariantName, folder: string): Promise<object> {
     : await startTorch(specFile, weightsFile, threads, precision === 'bf16');
   if (typeof torch === 'string') console.log(`PyTorch left out: ${torch}`);
   const own = await ours(config, weights, mergeOption());
-  const rows: readonly Row[] = [own, ...(typeof torch === 'string' ? [] : [rival(torch)])];
+  const rows: readonly TrainingRow[] = [own, ...(typeof torch === 'string' ? [] : [rival(torch)])];
   try {
-    const losses: (readonly number[])[] = [];
-    for (const row of rows) losses.push(await row.step(checkedSteps));
-    agree(rows, losses);
+    const losses = await agreedLosses(rows, checkedSteps, tolerance);
     console.log(
       `${config.name}: losses ${losses.map((own) => own.map((l) => l.toFixed(5)).join(' ')).join(' | ')}`,
     );

@@ -5,9 +5,7 @@ import { encodeOnnx, type OnnxNormalization, type OnnxOptions } from '../format/
 import type { Net } from '../graph/net.ts';
 import { serializeEvalTransform } from '../image/eval-transform.ts';
 import type { Form } from '../model/block.ts';
-import { nodePlatform } from '../node.ts';
 import { openFileSource } from '../platform/node/file-source.ts';
-import { openOnnxRuntime } from '../platform/node/onnx-runtime.ts';
 import { writeFileWhole } from '../platform/node/write-file.ts';
 import { compareNets } from '../task/compare-nets.ts';
 import { encodeHeadNet, type NamedHeadNet, readHeadNet } from '../task/head-checkpoint.ts';
@@ -19,7 +17,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { checkAgreement, describeAgreement } from './output-file.ts';
 import { type Fact, printable } from './text/layout.ts';
 import { byteSize } from './text/numbers.ts';
-import { describeNormalization, type WrittenOnnx, writeOnnx } from './write-onnx.ts';
+import { describeNormalization, type WrittenOnnx, writeChecked, writeOnnx } from './write-onnx.ts';
 import { storedTypes } from './write-safetensors.ts';
 
 /** Heads are compared on pictures of this size; small, as the reference engine is slow. */
@@ -106,18 +104,14 @@ const decodedOutputs: Readonly<Record<OnnxDecoding['kind'], string>> = {
 /** Answers that may differ: scores and overlaps that rounding takes over a threshold. */
 const leastSame = 0.98;
 
-/** The file takes its place after ONNX Runtime, where it is installed, gave the answers of `detect` or `segment`. */
-async function writeDecoded(
+/** The file takes its place after ONNX Runtime gave the answers of `detect` or `segment`. */
+function writeDecoded(
   source: NamedHeadNet,
   output: string,
   net: Net,
   options: OnnxOptions,
 ): Promise<WrittenOnnx> {
-  const bytes = encodeOnnx(net, options);
-  const checked = await writeFileWhole(output, bytes, async (path) => {
-    const runtime = await openOnnxRuntime();
-    if (!runtime.found) return `no: ${runtime.reason}`;
-    const engine = await nodePlatform().engine();
+  return writeChecked(output, encodeOnnx(net, options), async (path, { runtime, engine }) => {
     const run = (input: Tensor) => runtime.answers(path, input);
     const { what, same, all } = await verifyDecoding(engine, source, run, options.normalization);
     if (same < leastSame * all)
@@ -125,7 +119,6 @@ async function writeDecoded(
         `"${output}" would give other answers than the net that was read: only ${same} of ${all} ${what} are the same. Nothing was written.`,
         { same, all },
       );
-    return `ONNX Runtime ${runtime.version}: ${same} of ${all} ${what} are the same, on two random pictures`;
+    return `: ${same} of ${all} ${what} are the same, on two random pictures`;
   });
-  return { bytes: bytes.byteLength, checked };
 }

@@ -1,8 +1,9 @@
+import type { Engine } from '../engine/engine.ts';
 import { encodeOnnx, type OnnxNormalization, type OnnxOptions } from '../format/onnx/encode-onnx.ts';
 import type { Net } from '../graph/net.ts';
 import type { EvalTransform } from '../image/eval-transform.ts';
 import { nodePlatform } from '../node.ts';
-import { openOnnxRuntime } from '../platform/node/onnx-runtime.ts';
+import { type OnnxRuntime, openOnnxRuntime } from '../platform/node/onnx-runtime.ts';
 import { writeFileWhole } from '../platform/node/write-file.ts';
 import { verifyOnnx } from '../task/verify-onnx.ts';
 import { checkAgreement, describeAgreement } from './output-file.ts';
@@ -38,26 +39,41 @@ export interface WrittenOnnx {
   readonly checked: string;
 }
 
-/**
- * Writes the file after ONNX Runtime, where it is installed, gave the same answers.
- * @param twice the net for two pictures, so that the free batch is proved too
- * @throws EngineError, WeightsError when ONNX Runtime does not run the file or gives other answers
- */
-export async function writeOnnx(
+/** The runtime, if it is there, and the engine to compare it with. */
+interface Referees {
+  readonly runtime: Extract<OnnxRuntime, { found: true }>;
+  readonly engine: Engine;
+}
+
+/** Writes the file after `check` was content with it, where ONNX Runtime is installed. @throws what `check` throws */
+export async function writeChecked(
   output: string,
-  net: Net,
-  twice: Net,
-  options: OnnxOptions,
+  bytes: Uint8Array,
+  check: (path: string, referees: Referees) => Promise<string>,
 ): Promise<WrittenOnnx> {
-  const bytes = encodeOnnx(net, options);
   const checked = await writeFileWhole(output, bytes, async (path) => {
     const runtime = await openOnnxRuntime();
     if (!runtime.found) return `no: ${runtime.reason}`;
-    const engine = await nodePlatform().engine();
-    const run = (input: Parameters<typeof runtime.run>[1]) => runtime.run(path, input);
-    const agreement = await verifyOnnx(engine, twice, run, options.normalization);
-    checkAgreement(output, agreement, 1e-4);
-    return `ONNX Runtime ${runtime.version} differs by ${describeAgreement(agreement)}`;
+    const said = await check(path, { runtime, engine: await nodePlatform().engine() });
+    return `ONNX Runtime ${runtime.version}${said}`;
   });
   return { bytes: bytes.byteLength, checked };
+}
+
+/**
+ * Writes the file after ONNX Runtime gave the same answers.
+ * @param twice the net for two pictures, so that the free batch is proved too
+ * @throws EngineError, WeightsError when ONNX Runtime does not run the file or gives other answers
+ */
+export function writeOnnx(output: string, net: Net, twice: Net, options: OnnxOptions): Promise<WrittenOnnx> {
+  return writeChecked(output, encodeOnnx(net, options), async (path, { runtime, engine }) => {
+    const agreement = await verifyOnnx(
+      engine,
+      twice,
+      (input) => runtime.run(path, input),
+      options.normalization,
+    );
+    checkAgreement(output, agreement, 1e-4);
+    return ` differs by ${describeAgreement(agreement)}`;
+  });
 }

@@ -4,10 +4,9 @@ import { describe, it } from 'node:test';
 import type { Convolution } from '../../test/cases/convolution-cases.ts';
 import { gradientConvolutions } from '../../test/cases/training-convolution.ts';
 import { runGuarded } from '../../test/support/guarded-plan.ts';
+import { assertOneCodePerName } from '../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { systemV } from '../assembler/x64/registers.ts';
-import { X64Code } from '../assembler/x64/x64-code.ts';
 import { x64Target } from '../assembler/x64/x64-target.ts';
 import { convGradientRules } from '../engine/reference/conv-gradients.ts';
 import { ShapeError } from '../errors.ts';
@@ -188,20 +187,11 @@ for (const each of machines)
 it('kernels of one name have one code', () => {
   const target = x64Target({ avx2: true, avx512: true, avx512Bf16: false, amxBf16: false });
   assert.ok(target);
-  const codes = new Map<string, Buffer>();
-  let repeated = 0;
-  for (const { gradients } of cases)
-    for (const plan of gradients.flatMap(({ plans }) => plans))
-      for (const { kernel } of plan(target).steps.flat()) {
-        const code = new X64Code({ target, convention: systemV, futex: false });
-        code.kernel(kernel.name, kernel.generate);
-        const bytes = Buffer.from(code.finish().bytes);
-        const known = codes.get(kernel.name);
-        if (known !== undefined) repeated++;
-        assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
-        codes.set(kernel.name, bytes);
-      }
-  assert.ok(repeated > 20 && codes.size > 100);
+  assertOneCodePerName(
+    cases.flatMap(({ gradients }) =>
+      gradients.flatMap(({ plans }) => plans.map((plan) => [target, plan(target)] as const)),
+    ),
+  );
 });
 
 it('sizes that do not fit are refused', () => {

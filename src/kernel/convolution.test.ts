@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type GuardedFloats, guardedFloats } from '../../test/support/guarded-floats.ts';
+import { assertOneCodePerName } from '../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
 import { loadPlan } from '../../test/support/run-plan.ts';
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
-import { systemV } from '../assembler/x64/registers.ts';
-import { X64Code } from '../assembler/x64/x64-code.ts';
 import { x64Target } from '../assembler/x64/x64-target.ts';
 import { convolve } from '../engine/reference/convolution.ts';
 import { type ActivationName, activations } from '../graph/activations.ts';
@@ -298,20 +297,12 @@ it('kernels of one name have one code', () => {
   const target = x64Target({ avx2: true, avx512: false, avx512Bf16: false, amxBf16: false });
   assert.ok(target);
   const random = createRandom(2);
-  const codes = new Map<string, Buffer>();
-  let repeated = 0;
-  for (const row of convolutionRows)
-    for (const one of rowCases[row.name] ?? [])
-      for (const { kernel } of row.plan(target, makeTask(random, one)).steps.flat()) {
-        const code = new X64Code({ target, convention: systemV, futex: false });
-        code.kernel(kernel.name, kernel.generate);
-        const bytes = Buffer.from(code.finish().bytes);
-        const known = codes.get(kernel.name);
-        if (known !== undefined) repeated++;
-        assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
-        codes.set(kernel.name, bytes);
-      }
-  assert.ok(repeated > 100 && codes.size > 100);
+  assertOneCodePerName(
+    convolutionRows.flatMap((row) =>
+      (rowCases[row.name] ?? []).map((one) => [target, row.plan(target, makeTask(random, one))] as const),
+    ),
+    100,
+  );
 });
 
 it('each row is what dispatch takes for its own kind', () => {

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runGuarded } from '../../test/support/guarded-plan.ts';
+import { assertOneCodePerName } from '../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../test/support/machines.ts';
-import { systemV } from '../assembler/x64/registers.ts';
-import { X64Code } from '../assembler/x64/x64-code.ts';
 import { x64Target } from '../assembler/x64/x64-target.ts';
 import { ShapeError } from '../errors.ts';
 import { createRandom, type Random } from '../tensor/random.ts';
@@ -138,20 +137,11 @@ for (const each of machines) {
 it('kernels of one name have one code', () => {
   const target = x64Target({ avx2: true, avx512: true, avx512Bf16: false, amxBf16: false });
   assert.ok(target);
-  const codes = new Map<string, Buffer>();
-  let repeated = 0;
-  for (const task of tasksOf(sizes))
-    for (const row of gemmRows.filter(({ can }) => can(task)))
-      for (const { kernel } of row.plan(target, task).steps.flat()) {
-        const code = new X64Code({ target, convention: systemV, futex: false });
-        code.kernel(kernel.name, kernel.generate);
-        const bytes = Buffer.from(code.finish().bytes);
-        const known = codes.get(kernel.name);
-        if (known !== undefined) repeated++;
-        assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
-        codes.set(kernel.name, bytes);
-      }
-  assert.ok(repeated > 20 && codes.size > 100);
+  assertOneCodePerName(
+    tasksOf(sizes).flatMap((task) =>
+      gemmRows.filter(({ can }) => can(task)).map((row) => [target, row.plan(target, task)] as const),
+    ),
+  );
 });
 
 it('dispatch packs what must be transposed, or is used often enough', () => {

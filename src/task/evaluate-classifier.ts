@@ -7,6 +7,7 @@ import type { MobileOneConfig } from '../model/config.ts';
 import { buildMobileOne, inputName } from '../model/mobileone.ts';
 import type { Weights } from '../tensor/tensor.ts';
 import { reparameterize } from '../transform/reparameterize.ts';
+import { type Pass, type PassOptions, passOver } from './pass-over.ts';
 
 /** Prepared pictures, as a loader gives them. */
 export interface PreparedBatch {
@@ -18,7 +19,7 @@ export interface PreparedBatch {
   readonly release?: () => void;
 }
 
-export interface EvaluateOptions {
+export interface EvaluateOptions extends PassOptions {
   readonly engine: Engine;
   readonly compile?: CompileOptions;
   /** What runs; default the deploy form alone. */
@@ -30,9 +31,6 @@ export interface EvaluateOptions {
   readonly labelOf: (index: number) => number;
   /** How many of the most confident mistakes to keep; default 24. */
   readonly mistakes?: number;
-  /** Pictures judged so far. */
-  readonly onProgress?: (done: number) => void;
-  readonly signal?: AbortSignal;
 }
 
 export interface KeptMistake {
@@ -53,14 +51,10 @@ export interface FormEvaluation {
   readonly seconds: number;
 }
 
-export interface NetEvaluation {
+export interface NetEvaluation extends Omit<Pass, 'count'> {
   readonly forms: readonly FormEvaluation[];
   /** Of two forms: how far their probabilities lie apart at most, and on how many pictures their answers differ. */
   readonly agreement: { readonly probability: number; readonly answers: number } | undefined;
-  /** From the first batch asked for to the last answer. */
-  readonly seconds: number;
-  /** Share of it spent waiting for pictures. */
-  readonly waitShare: number;
 }
 
 interface RunningForm {
@@ -80,40 +74,29 @@ export async function evaluateClassifier(
   batches: AsyncIterable<PreparedBatch>,
   options: EvaluateOptions,
 ): Promise<NetEvaluation> {
-  const { forms = ['deploy'], signal } = options;
+  const { forms = ['deploy'] } = options;
   const running: RunningForm[] = [];
   const differences = { probability: 0, answers: 0 };
-  const start = performance.now();
-  let [done, waited] = [0, 0];
   try {
     for (const form of forms) running.push(await startForm(net, form, options));
-    let asked = performance.now();
-    for await (const batch of batches) {
-      waited += performance.now() - asked;
-      signal?.throwIfAborted();
+    const { seconds, waitShare } = await passOver(batches, options, async (batch) => {
       const answers = await judge(running, batch, net.config.classes, options);
       compare(answers, net.config.classes, batch.indices, differences);
-      done += Array.from(batch.indices).filter((index) => index >= 0).length;
-      batch.release?.();
-      options.onProgress?.(done);
-      asked = performance.now();
-    }
-    waited += performance.now() - asked;
+    });
+    return {
+      forms: running.map(({ form, meter, mistakes, seconds: ran }) => ({
+        form,
+        metrics: meter.result(),
+        mistakes: mistakes.items(),
+        seconds: ran,
+      })),
+      agreement: running.length > 1 ? differences : undefined,
+      seconds,
+      waitShare,
+    };
   } finally {
     for (const { session } of running) session.dispose();
   }
-  const passed = performance.now() - start;
-  return {
-    forms: running.map(({ form, meter, mistakes, seconds }) => ({
-      form,
-      metrics: meter.result(),
-      mistakes: mistakes.items(),
-      seconds,
-    })),
-    agreement: running.length > 1 ? differences : undefined,
-    seconds: passed / 1000,
-    waitShare: passed > 0 ? waited / passed : 0,
-  };
 }
 
 async function startForm(

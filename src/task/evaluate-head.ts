@@ -2,6 +2,7 @@ import type { CompileOptions, Engine, NamedTensors, Session } from '../engine/en
 import type { Form } from '../model/block.ts';
 import { inputName } from '../model/mobileone.ts';
 import { exactSize, type HeadGraph, type HeadNet, runnableNet } from './head-net.ts';
+import { type Pass, type PassOptions, passOver } from './pass-over.ts';
 import type { TaskHead } from './task-head.ts';
 
 /** Prepared pictures, as a loader gives them for evaluation. */
@@ -16,7 +17,7 @@ export interface SizedBatch {
   readonly release?: () => void;
 }
 
-export interface EvaluateHeadOptions {
+export interface EvaluateHeadOptions extends PassOptions {
   readonly engine: Engine;
   readonly compile?: CompileOptions | undefined;
   /** What runs; default the deploy form alone. */
@@ -24,9 +25,6 @@ export interface EvaluateHeadOptions {
   readonly batch: number;
   /** How many of the worst pictures to keep; default 12. */
   readonly worst?: number;
-  /** Pictures judged so far. */
-  readonly onProgress?: ((done: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface FormResult<R> {
@@ -36,14 +34,8 @@ export interface FormResult<R> {
   readonly seconds: number;
 }
 
-export interface HeadEvaluation<R> {
+export interface HeadEvaluation<R> extends Pass {
   readonly forms: readonly FormResult<R>[];
-  /** Pictures judged. */
-  readonly count: number;
-  /** From the first batch asked for to the last answer. */
-  readonly seconds: number;
-  /** Share of it spent waiting for pictures. */
-  readonly waitShare: number;
 }
 
 /** One picture of a batch. */
@@ -75,39 +67,26 @@ export async function evaluateHead<H extends TaskHead, R>(
   options: EvaluateHeadOptions,
   meterOf: (maps: HeadGraph['maps']) => HeadMeter<R>,
 ): Promise<HeadEvaluation<R>> {
-  const { forms = ['deploy'], batch, signal } = options;
+  const { forms = ['deploy'], batch } = options;
   const { height, width } = exactSize(net.transform);
   const running: Running<R>[] = [];
-  const start = performance.now();
-  let [count, waited] = [0, 0];
   try {
     for (const form of forms) {
       const { net: runnable, maps } = runnableNet(net, form, { batch });
       const session = await options.engine.compile(runnable.graph, runnable.weights, options.compile);
       running.push({ form, session, meter: meterOf(maps), seconds: 0 });
     }
-    let asked = performance.now();
-    for await (const one of batches) {
-      waited += performance.now() - asked;
-      signal?.throwIfAborted();
+    const pass = await passOver(batches, options, async (one) => {
       const image = { shape: [batch, height, width, 3], data: one.images };
       for (const each of running) await judge(each, image, one);
-      count += Array.from(one.indices).filter((index) => index >= 0).length;
-      one.release?.();
-      options.onProgress?.(count);
-      asked = performance.now();
-    }
-    waited += performance.now() - asked;
+    });
+    return {
+      forms: running.map(({ form, meter, seconds }) => ({ form, result: meter.result(), seconds })),
+      ...pass,
+    };
   } finally {
     for (const { session } of running) session.dispose();
   }
-  const passed = performance.now() - start;
-  return {
-    forms: running.map(({ form, meter, seconds }) => ({ form, result: meter.result(), seconds })),
-    count,
-    seconds: passed / 1000,
-    waitShare: passed > 0 ? waited / passed : 0,
-  };
 }
 
 async function judge<R>(

@@ -4,10 +4,9 @@ import { describe, it } from 'node:test';
 import { caseError, caseGraph, caseValues, type OpCase } from '../../../test/cases/op-case.ts';
 import { trainingMergeCases } from '../../../test/cases/training-merge.ts';
 import { runGuardedOutputs } from '../../../test/support/guarded-plan.ts';
+import { assertOneCodePerName } from '../../../test/support/kernel-names.ts';
 import { allMachines } from '../../../test/support/machines.ts';
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
-import { systemV } from '../../assembler/x64/registers.ts';
-import { X64Code } from '../../assembler/x64/x64-code.ts';
 import { x64Target } from '../../assembler/x64/x64-target.ts';
 import { referenceEngine } from '../../engine/reference/reference-engine.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
@@ -92,17 +91,5 @@ for (const each of await allMachines())
 it('kernels of one name have one code', () => {
   const target = x64Target({ avx2: true, avx512: true, avx512Bf16: false, amxBf16: false });
   assert.ok(target);
-  const codes = new Map<string, Buffer>();
-  let repeated = 0;
-  for (const { plan } of cases)
-    for (const { kernel } of plan(target).steps.flat()) {
-      const code = new X64Code({ target, convention: systemV, futex: false });
-      code.kernel(kernel.name, kernel.generate);
-      const bytes = Buffer.from(code.finish().bytes);
-      const known = codes.get(kernel.name);
-      if (known !== undefined) repeated++;
-      assert.ok(known === undefined || known.equals(bytes), `two codes are named ${kernel.name}`);
-      codes.set(kernel.name, bytes);
-    }
-  assert.ok(repeated > 20 && codes.size > 100);
+  assertOneCodePerName(cases.map(({ plan }) => [target, plan(target)] as const));
 });
