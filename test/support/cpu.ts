@@ -4,12 +4,15 @@ import { lowerTraining } from '../../src/engine/cpu/lower-training.ts';
 import { bf16Products } from '../../src/kernel/bf16-products.ts';
 import { nodeMachines } from '../../src/platform/node/cpu-engine.ts';
 import { nativeSupport } from '../../src/platform/node/executable-memory-machine.ts';
+import { openThreadPlacement } from '../../src/platform/node/thread-placement.ts';
 import { createNodeThreadPool } from '../../src/platform/node/threads.ts';
 
 const support = await nativeSupport();
 const machines = nodeMachines(support);
 
-export const pool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
+export const pool = support.available
+  ? createNodeThreadPool(support.memory.invokeAddress, await openThreadPlacement())
+  : createNodeThreadPool(undefined);
 export const engine = createCpuEngine({ machines, pool, training: lowerTraining, rounded: bf16Products });
 export const targets = ['avx512', 'avx2', 'wasm-relaxed', 'wasm'] as const;
 

@@ -1,5 +1,6 @@
 import type { HelperMessage, HelperStart } from './helper.ts';
-import { CLOSED, CURRENT, MAILBOX_BYTES, MAX_HELPERS, posted, ring, serving } from './mailbox.ts';
+import { CLOSED, CURRENT, MAILBOX_BYTES, MAX_HELPERS, posted, ring, serving, threadOf } from './mailbox.ts';
+import type { ThreadPlacement } from './thread-placement.ts';
 
 /** A started thread that runs `help`. */
 export interface HelperThread {
@@ -18,6 +19,8 @@ export interface Crew {
   /** What all serve from now on; 0 is nothing. */
   readonly setCurrent: (id: number) => void;
   readonly ring: (helper: number) => void;
+  /** Makes the first `helpers` run on other processors than the calling thread does now. */
+  readonly keepApart: (helpers: number, placement: ThreadPlacement) => void;
   /** Nobody serves this code. True for good once it is not current any more. */
   readonly hasLeft: (id: number) => boolean;
   /**
@@ -32,6 +35,8 @@ export function createCrew(startHelper: StartHelper): Crew {
   const mailbox = new SharedArrayBuffer(MAILBOX_BYTES);
   const box = new Int32Array(mailbox);
   const threads: (HelperThread | undefined)[] = [];
+  /** Per helper, the processor it was last kept off. */
+  const keptOff: number[] = [];
   return {
     grow: (helpers) => {
       const started: number[] = [];
@@ -41,6 +46,7 @@ export function createCrew(startHelper: StartHelper): Crew {
         threads[index] = startHelper({ index, mailbox }, () => {
           threads[index] = undefined;
           Atomics.store(box, serving(index), 0);
+          Atomics.store(box, threadOf(index), 0);
         });
         started.push(index);
       }
@@ -56,6 +62,17 @@ export function createCrew(startHelper: StartHelper): Crew {
     current: () => Atomics.load(box, CURRENT),
     setCurrent: (id) => void Atomics.store(box, CURRENT, id),
     ring: (helper) => ring(box, helper),
+    keepApart: (helpers, placement) => {
+      const processor = placement.processor();
+      if (processor < 0) return;
+      for (let helper = 0; helper < helpers; helper++) {
+        if (keptOff[helper] === processor) continue;
+        const thread = Atomics.load(box, threadOf(helper));
+        if (thread === 0) continue;
+        placement.keepOff(thread, processor);
+        keptOff[helper] = processor;
+      }
+    },
     hasLeft: (id) => threads.every((_, helper) => Atomics.load(box, serving(helper)) !== id),
     close: () => {
       Atomics.store(box, CLOSED, 1);

@@ -1,5 +1,5 @@
 import type { RunnerFunctions, SharedCode } from '../../assembler/machine.ts';
-import { bell, CLOSED, CURRENT, parked, posted, serving } from './mailbox.ts';
+import { bell, CLOSED, CURRENT, parked, posted, serving, threadOf } from './mailbox.ts';
 
 /** What a helper thread is sent when it starts. */
 export interface HelperStart {
@@ -17,6 +17,8 @@ export const HELPER_ENDED = 'ended';
 
 /** The platform's side of a helper thread. */
 export interface HelperPort {
+  /** The system's number of this thread, where threads can be placed. */
+  readonly thread?: number | undefined;
   /** The next message, once there is one. */
   readonly next: () => Promise<HelperMessage>;
   readonly attach: (code: SharedCode) => RunnerFunctions | Promise<RunnerFunctions>;
@@ -34,6 +36,7 @@ interface Attached {
 export async function help({ index, mailbox }: HelperStart, port: HelperPort): Promise<void> {
   const box = new Int32Array(mailbox);
   const attached = new Map<number, Attached>();
+  Atomics.store(box, threadOf(index), port.thread ?? 0);
   let taken = 0;
   while (Atomics.load(box, CLOSED) === 0) {
     const rung = Atomics.load(box, bell(index));

@@ -17,6 +17,8 @@ export const parked = (helper: number): number => bell(helper) + 1;
 export const posted = (helper: number): number => bell(helper) + 2;
 /** Per helper: number of the code it serves, or is about to. */
 export const serving = (helper: number): number => bell(helper) + 3;
+/** Per helper: the system's number of its thread, 0 where unknown. */
+export const threadOf = (helper: number): number => bell(helper) + 4;
 
 export const MAILBOX_BYTES = 4 * bell(MAX_HELPERS);
 

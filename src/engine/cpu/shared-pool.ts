@@ -2,6 +2,7 @@ import type { LoadedCode } from '../../assembler/machine.ts';
 import { type Crew, createCrew, type StartHelper } from './crew.ts';
 import type { HelperMessage } from './helper.ts';
 import { MAX_HELPERS } from './mailbox.ts';
+import type { ThreadPlacement } from './thread-placement.ts';
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
 export interface PoolPlatform {
@@ -10,6 +11,8 @@ export interface PoolPlatform {
   readonly start: StartHelper;
   /** Calls back a little later, without keeping the process alive. */
   readonly later: (callback: () => void) => void;
+  /** Where threads can be placed: helpers of native code then never run where the calling thread does. */
+  readonly placement?: ThreadPlacement | undefined;
 }
 
 /**
@@ -110,6 +113,8 @@ class Pool {
       entry.setStop(0);
       this.#crew.setCurrent(entry.id);
     }
+    const { placement } = this.#platform;
+    if (placement !== undefined) this.#crew.keepApart(entry.helpers, placement);
     for (let helper = 0; helper < entry.helpers; helper++) this.#crew.ring(helper);
   }
 

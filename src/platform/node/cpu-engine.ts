@@ -11,6 +11,7 @@ import { bf16Products } from '../../kernel/bf16-products.ts';
 import { wasmProviders } from '../wasm-provider.ts';
 import { nodeWasmFeatures } from './cpu-features-wasm.ts';
 import { createNativeMachine, type NativeSupport, nativeSupport } from './executable-memory-machine.ts';
+import { openThreadPlacement } from './thread-placement.ts';
 import { createNodeThreadPool } from './threads.ts';
 
 let parts: Promise<CpuEngineParts> | undefined;
@@ -30,7 +31,9 @@ export function nodeCpuParts(): Promise<CpuEngineParts> {
 
 async function compose(): Promise<CpuEngineParts> {
   const support = await nativeSupport();
-  const pool: ThreadPool = createNodeThreadPool(support.available ? support.memory.invokeAddress : undefined);
+  const pool: ThreadPool = support.available
+    ? createNodeThreadPool(support.memory.invokeAddress, await openThreadPlacement())
+    : createNodeThreadPool(undefined);
   return { machines: nodeMachines(support), pool, training: lowerTraining, rounded: bf16Products };
 }
 

@@ -58,7 +58,7 @@ export interface Koffi {
   decode(address: number, prototype: unknown): (address: number, a: number, b: number) => number;
 }
 /** An integer comes back as a bigint where a number would not be exact. */
-type ForeignFunction = (...values: readonly (number | Uint32Array)[]) => number | bigint;
+type ForeignFunction = (...values: readonly (number | Uint8Array | Uint32Array)[]) => number | bigint;
 
 /** How koffi is found; tests replace it. */
 export type LoadKoffi = () => Promise<Koffi>;

@@ -7,6 +7,7 @@ import { messageQueue } from '../message-queue.ts';
 import { openNative } from './executable-memory.ts';
 import { attachNative } from './executable-memory-machine.ts';
 import { passGate } from './loading-gate.ts';
+import { openThreadPlacement } from './thread-placement.ts';
 import type { NodeHelperData } from './threads.ts';
 
 const starts = messageQueue<HelperStart>();
@@ -21,8 +22,10 @@ const native =
   invokeAddress === undefined
     ? undefined
     : await passGate(gate, () => openNative({ invokeAddress, environment: {} }));
+const placement = native?.available ? await openThreadPlacement() : undefined;
 await help(await starts.next(), {
   next: messages.next,
+  thread: placement?.thread(),
   attach: (code) => {
     if (code.kind === 'wasm') return attachWasm(code);
     if (native?.available) return attachNative(native.memory, code);

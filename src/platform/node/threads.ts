@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createThreadPool } from '../../engine/cpu/shared-pool.ts';
+import type { ThreadPlacement } from '../../engine/cpu/thread-placement.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import { createLoadingGate, forgetGate, type LoadingGate } from './loading-gate.ts';
 
@@ -11,11 +12,18 @@ export interface NodeHelperData {
   readonly gate: LoadingGate;
 }
 
-/** @param invokeAddress from this process's SystemMemory; absent where there is no native code */
-export function createNodeThreadPool(invokeAddress: number | undefined): ThreadPool {
+/**
+ * @param invokeAddress from this process's SystemMemory; absent where there is no native code
+ * @param placement where the system lets threads be placed
+ */
+export function createNodeThreadPool(
+  invokeAddress: number | undefined,
+  placement?: ThreadPlacement,
+): ThreadPool {
   return createThreadPool({
     cores: availableParallelism(),
     mayWait: true,
+    placement,
     later: (callback) => void setTimeout(callback, 1).unref(),
     start: (start, onEnd) => {
       const gate = createLoadingGate();
