@@ -109,6 +109,48 @@ for (const target of targets)
       });
   });
 
+/** Two blocks as MobileOne has them; 28 rows are seven for each of four threads, 27 no even share for four. */
+function blocks(rows: number): CheckedGraph {
+  const b = graphBuilder('blocks');
+  let x = b.input('x', [1, rows, 9, 24]);
+  for (const i of [1, 2]) {
+    const geometry = convGeometry({ kernel: 3, groups: 24 });
+    x = relu(b, convLayer(b, `dw ${i}`, x, 24, geometry));
+    x = relu(b, convLayer(b, `pw ${i}`, x, 24, convGeometry({ kernel: 1 })));
+  }
+  b.output('y', x);
+  return b.finish();
+}
+
+test('blocks are computed by shares of rows where threads would wait for each other', async (t) => {
+  for (const target of ['avx512', 'avx2'] as const) {
+    const missing = skipTarget(target);
+    if (missing) {
+      t.skip(missing);
+      return;
+    }
+    for (const [rows, threads, joined] of [
+      [28, 1, false],
+      [28, 2, true],
+      [28, 4, true],
+      [27, 2, true],
+      [10, 4, false],
+    ] as const) {
+      const graph = blocks(rows);
+      const weights = initialWeights(graph, 'timm', 1);
+      const x = { shape: [1, rows, 9, 24], data: image.data.subarray(0, rows * 9 * 24) };
+      const session = await engine.compile(graph, weights, { target, threads, profile: true });
+      const { y = zeros([0]) } = await session.run({ x });
+      const tasks = (session.profile?.() ?? []).map((task) => task.ops);
+      session.dispose();
+      assert.equal(tasks.length, joined ? 2 : 4, `${rows} rows, ${threads} threads`);
+      const reference = await referenceEngine.compile(graph, weights, { precision: 'f64' });
+      const { y: want = zeros([0]) } = await reference.run({ x });
+      assert.ok(maxDifference(y, want).relative <= 1e-5);
+    }
+  }
+});
+
 for (const precision of ['bf16', 'bf16x2'] as const)
   test(`${precision} in strips gives what it gives apart`, { skip: skipTarget('avx512') }, async (t) => {
     const [one = assert.fail(), , , , apart = assert.fail()] = nets;

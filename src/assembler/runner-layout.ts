@@ -40,7 +40,10 @@ export const CONTROL = {
   active: 192,
   steps: 256,
   stepCount: 264,
-  /** How often to look before sleeping, at least 1: natively with a pause each, in WebAssembly at once. */
+  /**
+   * How long to look before sleeping, 1 … 2³¹: natively in ticks of the processor's clock (a pause takes 10 to 140 of
+   * them, by processor), in WebAssembly in looks.
+   */
   spins: 272,
   /** WebAssembly only: 1 where the starting thread may sleep (not on a page's main thread). */
   mayWait: 280,

@@ -230,7 +230,7 @@ async function defineTests(): Promise<void> {
     const noThreads = one.name.startsWith('wasm') && !nodeWasmFeatures().threads && 'no shared memory here';
     for (const [helpers, spins] of [
       [0, 100],
-      [1, 3000],
+      [1, 300_000],
       [1, 1],
       [3, 50],
       [7, 1],

@@ -18,8 +18,9 @@ interface Case {
   readonly input: Shape;
   readonly channels: number;
   readonly first: GeometryOptions;
-  /** Depthwise. */
+  /** Depthwise, or pointwise where it says how many channels come out. */
   readonly second: Omit<GeometryOptions, 'groups'>;
+  readonly outChannels?: number;
 }
 
 function makeTask(random: Random, input: Shape, outChannels: number, options: GeometryOptions): ConvTask {
@@ -31,11 +32,19 @@ function makeTask(random: Random, input: Shape, outChannels: number, options: Ge
   return { input, geometry, weight: { shape, data }, bias, activation: 'relu', residual: false };
 }
 
-function makePair(random: Random, { input, channels, first, second }: Case): readonly [ConvTask, ConvTask] {
+function makePair(
+  random: Random,
+  { input, channels, first, second, outChannels }: Case,
+): readonly [ConvTask, ConvTask] {
   const one = makeTask(random, input, channels, first);
   const { outHeight, outWidth } = convSizes(one);
   const between = [1, outHeight, outWidth, channels];
-  return [one, makeTask(random, between, channels, { ...second, groups: channels })];
+  return [
+    one,
+    outChannels === undefined
+      ? makeTask(random, between, channels, { ...second, groups: channels })
+      : makeTask(random, between, outChannels, second),
+  ];
 }
 
 const f32Stage =
@@ -128,6 +137,18 @@ const cases: readonly Case[] = [
   // The second leaves out rows of the first.
   { input: [1, 20, 9, 4], channels: 8, first: { kernel: 3 }, second: { kernel: 1, stride: 3 } },
   { input: [1, 14, 9, 20], channels: 20, first: { kernel: 3, groups: 20 }, second: stem },
+  // As blocks of nets are: depthwise, then pointwise.
+  ...[1, 2].flatMap((stride) =>
+    [15, 64, 130].map(
+      (outChannels): Case => ({
+        input: [1, 29, 14, 48],
+        channels: 48,
+        first: { kernel: 3, stride, groups: 48 },
+        second: { kernel: 1 },
+        outChannels,
+      }),
+    ),
+  ),
   { input: [1, 14, 9, 20], channels: 40, first: { kernel: 3, groups: 4 }, second: { kernel: [3, 5] } },
 ];
 

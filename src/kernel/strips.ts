@@ -9,8 +9,10 @@
 import type { VectorTarget } from '../assembler/vector-assembler.ts';
 import { EngineError } from '../errors.ts';
 import { type ConvTask, convSizes } from './convolution-row.ts';
+import { isDepthwise } from './depthwise.ts';
 import { isLarge } from './large-tensors.ts';
 import { type BufferName, callsOf, type KernelCall, type TaskPlan, type Tile } from './plan.ts';
+import { isPointwise } from './pointwise.ts';
 import { type BufferPlace, renameTiles } from './rename-buffers.ts';
 import { type Span, spans } from './split-work.ts';
 import { type PixelStorage, pixelBytes } from './storage.ts';
@@ -46,14 +48,39 @@ export function canRunInStrips(first: ConvTask, second: ConvTask): boolean {
 }
 
 /** WebAssembly is too slow for memory to make it wait: strips gained nothing there. */
-export function gainsFromStrips(target: VectorTarget): boolean {
+function gainsFromStrips(target: VectorTarget): boolean {
   return target.pointerBytes === 8;
 }
 
 /** Whether no cache would hold all that lies between two convolutions: then strips measure faster. */
-export function paysInStrips(first: ConvTask): boolean {
+function paysInStrips(first: ConvTask): boolean {
   const { images, outHeight, outWidth, outChannels } = convSizes(first);
   return isLarge(images * outHeight * outWidth * outChannels * 4);
+}
+
+/** Shares of what is computed in strips to save memory traffic: fewer would leave threads waiting for each other, more do work twice. */
+const SHARES_A_THREAD = 2;
+
+/** A share of rows that is larger than that many equal parts would leave the other threads waiting. */
+const LARGEST_SHARE = 9 / 8;
+
+/**
+ * In how many shares two convolutions should be computed together, or undefined where they should not: where memory
+ * is what they wait for, and where several threads would wait for each other between the two. A depthwise convolution
+ * takes a few microseconds, less than its input takes from one core to another; so each thread goes on with the
+ * pointwise one on the rows it has.
+ */
+export function stripShares(
+  target: VectorTarget,
+  first: ConvTask,
+  second: ConvTask,
+  threads: number,
+): number | undefined {
+  if (!gainsFromStrips(target) || !canRunInStrips(first, second)) return undefined;
+  if (isDepthwise(second) && paysInStrips(first)) return SHARES_A_THREAD * threads;
+  const { outHeight } = convSizes(second);
+  const even = Math.ceil(outHeight / threads) * threads <= LARGEST_SHARE * outHeight;
+  return threads > 1 && even && isDepthwise(first) && isPointwise(second) ? threads : undefined;
 }
 
 /** Some rows of a convolution's output as a convolution of the rows from … to−1 of its input. */

@@ -234,6 +234,12 @@ export class Encoder {
     this.code.u8(0xa2);
   }
 
+  /** Ticks into edx:eax. */
+  rdtsc(): void {
+    this.code.u8(0x0f);
+    this.code.u8(0x31);
+  }
+
   xgetbv(): void {
     this.code.u8(0x0f);
     this.code.u8(0x01);

@@ -155,15 +155,29 @@ class Runner {
     return e.jumpForward(CONDITION.aboveOrEqual);
   }
 
+  /** rcx = ticks of now. Changes rax and rdx. */
+  #startClock(): void {
+    this.encoder.rdtsc();
+    this.encoder.move(RCX, RAX);
+  }
+
+  /** Jumps back while fewer than `spins` ticks have passed since rcx, in 32 bits that wrap. Changes rax and rdx. */
+  #untilPatienceEnds(spin: number): void {
+    const e = this.encoder;
+    e.rdtsc();
+    e.instruction(0, 0x2b, RAX, RCX); // sub eax, ecx
+    e.instruction(0, 0x3b, RAX, memory(RBX, CONTROL.spins)); // cmp eax, spins
+    e.jumpBack(spin, CONDITION.below);
+  }
+
   /** Spins, then sleeps until r13 tiles are done, or the run is over, or for no reason: the caller asks again. */
   #waitDone(): void {
     const e = this.encoder;
-    e.load32(RCX, memory(RBX, CONTROL.spins));
+    this.#startClock();
     const spin = e.here();
     e.pause();
     const exits = [this.#ifReady(), this.#ifOtherGeneration()];
-    e.arithmeticConstant('subtract', RCX, 1);
-    e.jumpBack(spin, CONDITION.notZero);
+    this.#untilPatienceEnds(spin);
     if (this.#futex) {
       e.lockAdd32(memory(RBX, CONTROL.waiters), 1);
       const awake = [this.#ifOtherGeneration(), this.#ifReady()];
@@ -349,13 +363,12 @@ class Runner {
     e.move(RBX, this.#arg(0));
     e.constant(R12, -1);
     const idle = e.here();
-    e.load32(RCX, memory(RBX, CONTROL.spins));
+    this.#startClock();
     const spin = e.here();
     const stops = [this.#ifStop()];
     const joins = [this.#ifNewRun()];
     e.pause();
-    e.arithmeticConstant('subtract', RCX, 1);
-    e.jumpBack(spin, CONDITION.notZero);
+    this.#untilPatienceEnds(spin);
     if (this.#futex) {
       const asleep = this.#sleep();
       stops.push(asleep.stop);

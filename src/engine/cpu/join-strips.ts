@@ -1,8 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ValueId } from '../../graph/graph.ts';
 import { type ConvTask, isComputed } from '../../kernel/convolution-row.ts';
-import { isDepthwise } from '../../kernel/depthwise.ts';
-import { canRunInStrips, gainsFromStrips, paysInStrips } from '../../kernel/strips.ts';
+import { stripShares } from '../../kernel/strips.ts';
 import { convTask, type Group } from './task-group.ts';
 
 export interface Readers {
@@ -10,6 +9,7 @@ export interface Readers {
   /** How often a stored value is read. */
   readonly uses: ReadonlyMap<ValueId, number>;
   readonly storage: (value: ValueId) => ValueId;
+  readonly threads: number;
 }
 
 /** A group's convolution, if it is one by known weights. */
@@ -19,13 +19,13 @@ function knownConv({ body, links }: Group): ConvTask | undefined {
 }
 
 /**
- * Depthwise convolutions take in the convolution before them where both together are faster: where the picture between
- * them is larger than a cache, as after the stem of a net. (The pointwise one after a depthwise one gains nothing so:
- * what lies between is smaller, and strips cut its blocks short.)
+ * Convolutions take in the one before them where both together are faster: see `stripShares`.
  * @param groups in running order
  */
-export function joinStrips(groups: readonly Group[], { target, uses, storage }: Readers): readonly Group[] {
-  if (!gainsFromStrips(target)) return groups;
+export function joinStrips(
+  groups: readonly Group[],
+  { target, uses, storage, threads }: Readers,
+): readonly Group[] {
   const known = new Map(groups.map((group) => [group.output, group]));
   const taken = new Set<Group>();
   const joined = new Map<Group, Group>();
@@ -35,10 +35,10 @@ export function joinStrips(groups: readonly Group[], { target, uses, storage }: 
     const before = read === undefined || uses.get(read) !== 1 ? undefined : known.get(read);
     if (second === undefined || before?.body.kind !== 'convolution' || joined.has(before)) continue;
     const first = knownConv(before);
-    if (first === undefined || !isDepthwise(second)) continue;
-    if (!canRunInStrips(first, second) || !paysInStrips(first)) continue;
+    const shares = first && stripShares(target, first, second, threads);
+    if (first === undefined || shares === undefined) continue;
     taken.add(before);
-    joined.set(group, { ...group, strips: { before, source: before.body.source, first, second } });
+    joined.set(group, { ...group, strips: { before, source: before.body.source, first, second, shares } });
   }
   return groups.flatMap((group) => (taken.has(group) ? [] : [joined.get(group) ?? group]));
 }

@@ -112,7 +112,9 @@ export function lower(
   const renewed = renewals(graph, storage);
   const learns = graph.updates.length > 0;
   const parts = atGate(graph, all).map((groups) => {
-    const made = joinStrips(groups, { target, uses, storage }).map((group) => makeTask(group, context));
+    const made = joinStrips(groups, { target, uses, storage, threads }).map((group) =>
+      makeTask(group, context),
+    );
     return learns ? gatherSmall(updatesEarly(graph, made, storage, renewed), renewed) : made;
   });
   const { homes, tasks } = planUpdates(graph, parts, storage, target);
@@ -182,11 +184,8 @@ interface TaskContext {
   readonly threads: number;
 }
 
-/** Shares of what is computed in strips: fewer would leave threads waiting for each other, more do work twice. */
-const SHARES_A_THREAD = 2;
-
 function stripsPlan(
-  { before, source, first, second }: Strips,
+  { before, source, first, second, shares }: Strips,
   output: ValueId,
   context: TaskContext,
 ): TaskPlan {
@@ -196,8 +195,9 @@ function stripsPlan(
     input: context.typeOf(from),
     output: context.typeOf(to),
   });
-  const tiles = SHARES_A_THREAD * context.threads;
-  return planStrips(stage(first, source, before.output), stage(second, before.output, output), { tiles });
+  return planStrips(stage(first, source, before.output), stage(second, before.output, output), {
+    tiles: shares,
+  });
 }
 
 /** Plans a convolution, or some of its rows. */

@@ -20,8 +20,12 @@ import type { Program, Task } from './program.ts';
 import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-ports.ts';
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
-/** How long threads look for work before they sleep: about 50 µs, of pauses natively and of loads in WebAssembly. */
-const SPINS = { native: 1000, wasm: 20_000 } as const;
+/**
+ * How long threads look for work before they sleep. Natively some 0.4 ms: longer than most tiles, for who sleeps is
+ * woken late and often beside the thread that wakes it, on one processor; shorter than a scheduler's turn, for a thread
+ * that waits for one that has lost its processor must make room. About 50 µs in WebAssembly.
+ */
+const SPINS = { native: 1_000_000, wasm: 20_000 } as const;
 /** How long a helper sleeps in emitted code before it parks: short, as nothing else can reach it there. */
 const IDLE_MILLISECONDS = 20;
 

@@ -29,6 +29,8 @@ export interface Strips {
   readonly source: ValueId;
   readonly first: ConvTask;
   readonly second: ConvTask;
+  /** Of rows, which threads may take. */
+  readonly shares: number;
 }
 
 export function convTask(
