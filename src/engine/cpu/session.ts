@@ -21,11 +21,12 @@ import { checkOutputs, copyIn, copyOut, makePort, type Port } from './tensor-por
 import type { ServedCode, ThreadPool } from './thread-pool.ts';
 
 /**
- * How long threads look for work before they sleep. Natively some 0.4 ms: longer than most tiles, for who sleeps is
- * woken late and often beside the thread that wakes it, on one processor; shorter than a scheduler's turn, for a thread
- * that waits for one that has lost its processor must make room. About 50 µs in WebAssembly.
+ * How long threads look for work before they sleep. Natively some 0.1 ms: longer than most tiles, for who sleeps is
+ * woken late and often beside the thread that wakes it, on one processor. No longer, for beside a busy process a thread
+ * that sleeps now and then gets its turn sooner: with 0.2 ms two threads were slower there than one. In WebAssembly
+ * about 50 µs.
  */
-const SPINS = { native: 1_000_000, wasm: 20_000 } as const;
+const SPINS = { native: 200_000, wasm: 20_000 } as const;
 /** How long a helper sleeps in emitted code before it parks: short, as nothing else can reach it there. */
 const IDLE_MILLISECONDS = 20;
 
