@@ -29,7 +29,7 @@ export interface StripStage {
 }
 
 export interface StripOptions {
-  /** Shares of rows that threads may take. Rows between the two that reach across shares are computed twice. */
+  /** Shares of rows that threads may take, at least one a picture. Rows between the two that reach across shares are computed twice. */
   readonly tiles: number;
   /** Bytes that the rows between the two of one strip should take at most. */
   readonly stripBytes?: number;
@@ -38,12 +38,12 @@ export interface StripOptions {
 /** A part of a core's second cache, measured; strips of half that size cost 3 % of whole nets. */
 const STRIP_BYTES = 400 * 1024;
 
-/** Whether two convolutions of one picture can be computed in strips. */
+/** Whether two convolutions can be computed in strips. */
 export function canRunInStrips(first: ConvTask, second: ConvTask): boolean {
   return [first, second].every((task) => {
     const { kernel, dilation, padding } = task.geometry;
     const extent = (kernel[0] - 1) * dilation[0] + 1;
-    return convSizes(task).images === 1 && !task.residual && padding[0] < extent && padding[2] < extent;
+    return !task.residual && padding[0] < extent && padding[2] < extent;
   });
 }
 
@@ -78,9 +78,14 @@ export function stripShares(
 ): number | undefined {
   if (!gainsFromStrips(target) || !canRunInStrips(first, second)) return undefined;
   if (isDepthwise(second) && paysInStrips(first)) return SHARES_A_THREAD * threads;
-  const { outHeight } = convSizes(second);
-  const even = Math.ceil(outHeight / threads) * threads <= LARGEST_SHARE * outHeight;
-  return threads > 1 && even && isDepthwise(first) && isPointwise(second) ? threads : undefined;
+  const { images, outHeight } = convSizes(second);
+  const even =
+    images === 1
+      ? Math.ceil(outHeight / threads) * threads <= LARGEST_SHARE * outHeight
+      : images % threads === 0;
+  return threads > 1 && even && isDepthwise(first) && isPointwise(second)
+    ? Math.max(threads, images)
+    : undefined;
 }
 
 /** Some rows of a convolution's output as a convolution of the rows from … to−1 of its input. */
@@ -105,6 +110,7 @@ function sliceRows(task: ConvTask, { first, end }: Span): RowSlice {
 
 /** What is computed at a time: rows `rows` of the output. */
 interface Strip {
+  readonly image: number;
   readonly rows: Span;
   /** Rows between the two that the second reads: `kept` of them are there already, from row `keptAt` of the strip before. */
   readonly between: Span;
@@ -115,7 +121,13 @@ interface Strip {
 }
 
 /** The strips of a share of rows, in order. */
-function stripsOf(first: StripStage, second: StripStage, share: Span, mostRows: number): readonly Strip[] {
+function stripsOf(
+  first: StripStage,
+  second: StripStage,
+  image: number,
+  share: Span,
+  mostRows: number,
+): readonly Strip[] {
   const strips: Strip[] = [];
   let row = share.first;
   for (const count of evenParts(share.end - share.first, mostRows)) {
@@ -125,6 +137,7 @@ function stripsOf(first: StripStage, second: StripStage, share: Span, mostRows: 
     const kept = before === undefined ? 0 : Math.max(0, before.end - from);
     const slice = from + kept < to ? sliceRows(first.task, { first: from + kept, end: to }) : undefined;
     strips.push({
+      image,
       rows,
       between: { first: from, end: to },
       kept,
@@ -154,9 +167,12 @@ export function planStrips(first: StripStage, second: StripStage, options: Strip
     output: after.outWidth * pixelBytes(second.output, after.outChannels),
   };
   const most = Math.floor((options.stripBytes ?? STRIP_BYTES) / rowBytes.between);
-  const shares = spans(after.outHeight, options.tiles).map((share) =>
-    stripsOf(first, second, share, rowsReading(second.task, most)),
-  );
+  const perImage = Math.ceil(options.tiles / after.images);
+  const shares = Array.from({ length: after.images }, (_, image) =>
+    spans(after.outHeight, perImage).map((share) =>
+      stripsOf(first, second, image, share, rowsReading(second.task, most)),
+    ),
+  ).flat();
   const all = shares.flat();
   const plans = [all.flatMap((strip) => strip.first?.plan ?? []), all.map((strip) => strip.second)];
   const [firstPlans = [], secondPlans = []] = plans;
@@ -171,13 +187,19 @@ export function planStrips(first: StripStage, second: StripStage, options: Strip
     const calls = strips.flatMap((strip) => [
       ...keepRows(strip, rowBytes.between, at),
       ...callsOfPlan(strip.first?.plan, {
-        input0: { buffer: 'input0', offset: (strip.first?.from ?? 0) * rowBytes.input },
+        input0: {
+          buffer: 'input0',
+          offset: (strip.image * before.height + (strip.first?.from ?? 0)) * rowBytes.input,
+        },
         output: at(strip.kept * rowBytes.between),
         scratch: at(between),
       }),
       ...callsOfPlan(strip.second, {
         input0: at(0),
-        output: { buffer: 'output', offset: strip.rows.first * rowBytes.output },
+        output: {
+          buffer: 'output',
+          offset: (strip.image * after.outHeight + strip.rows.first) * rowBytes.output,
+        },
         scratch: at(between + firstScratch),
         ...renumbered(constants[1].length, constants[0].length),
       }),

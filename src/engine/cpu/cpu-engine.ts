@@ -8,6 +8,7 @@ import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';
 import { lower, type StoragePrecision } from './lower.ts';
 import type { LowerTraining } from './lowered.ts';
 import type { MachineProvider } from './machine-provider.ts';
+import { inPasses, passGraph } from './pass.ts';
 import { createSession } from './session.ts';
 import type { ThreadPool } from './thread-pool.ts';
 
@@ -35,17 +36,37 @@ export function createCpuEngine(parts: CpuEngineParts): Engine {
 }
 
 function compile(
-  { machines, pool, training, rounded }: CpuEngineParts,
+  parts: CpuEngineParts,
   graph: CheckedGraph,
   weights: Weights,
   options: CompileOptions = {},
 ): Session {
-  const provider = chooseMachine(machines, options.target);
+  const provider = chooseMachine(parts.machines, options.target);
   const precision = checkPrecision(options.precision ?? 'f32', provider);
-  const wanted = checkThreads(options.threads ?? 'auto', pool);
+  const wanted = checkThreads(options.threads ?? 'auto', parts.pool);
+  const threads = parts.pool && provider.canShare ? wanted : 1;
+  const how = { provider, precision, threads, profile: options.profile ?? false };
+  const pass = passGraph(graph, threads);
+  return pass === undefined
+    ? compileWhole(parts, graph, weights, how)
+    : inPasses(graph, pass, compileWhole(parts, pass, weights, how));
+}
+
+interface HowToCompile {
+  readonly provider: MachineProvider;
+  readonly precision: StoragePrecision;
+  readonly threads: number;
+  readonly profile: boolean;
+}
+
+function compileWhole(
+  { pool, training, rounded }: CpuEngineParts,
+  graph: CheckedGraph,
+  weights: Weights,
+  { provider, precision, threads, profile }: HowToCompile,
+): Session {
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
-  const threads = pool && provider.canShare ? wanted : 1;
   const program = lower(graph, parameters, provider.target, precision, { training, rounded, threads });
   return createSession({
     graph,
@@ -54,7 +75,7 @@ function compile(
     provider,
     threads,
     pool: threads > 1 ? pool : undefined,
-    profile: options.profile ?? false,
+    profile,
   });
 }
 

@@ -1,12 +1,16 @@
 import type { MachineMemory } from '../../assembler/machine.ts';
 import { EngineError, ShapeError } from '../../errors.ts';
-import { formatShape, type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, formatShape, type Shape, sameShape, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors } from '../engine.ts';
 
-/** Where a graph input is copied to, or an output from. */
-export interface Port {
+/** What an input or output must be. */
+export interface Place {
   readonly name: string;
   readonly shape: Shape;
+}
+
+/** Where a graph input is copied to, or an output from. */
+export interface Port extends Place {
   readonly values: Float32Array;
 }
 
@@ -24,7 +28,7 @@ export function makePort(
 function checkRecord(
   graph: string,
   what: 'input' | 'output',
-  ports: readonly Port[],
+  ports: readonly Place[],
   given: NamedTensors,
 ): void {
   if (typeof given !== 'object' || given === null)
@@ -36,8 +40,14 @@ function checkRecord(
       );
 }
 
-function checkTensor(graph: string, what: 'input' | 'output', port: Port, found: Tensor | undefined): Tensor {
-  const { name, shape, values } = port;
+function checkTensor(
+  graph: string,
+  what: 'input' | 'output',
+  place: Place,
+  found: Tensor | undefined,
+): Tensor {
+  const { name, shape } = place;
+  const count = elementCount(shape);
   if (found === undefined || !Array.isArray(found?.shape) || !sameShape(found.shape, shape))
     throw new ShapeError(
       `graph "${graph}": ${what} "${name}" must be ${formatShape(shape)}, found ${Array.isArray(found?.shape) ? formatShape(found.shape) : 'no tensor'}.`,
@@ -45,24 +55,33 @@ function checkTensor(graph: string, what: 'input' | 'output', port: Port, found:
     );
   const { data } = found;
   const numbers = data instanceof Float32Array || (what === 'input' && data instanceof Float64Array);
-  if (!numbers || data.length !== values.length)
+  if (!numbers || data.length !== count)
     throw new ShapeError(
-      `graph "${graph}": ${what} "${name}" ${formatShape(shape)} needs ${values.length} numbers in a ${what === 'input' ? 'Float32Array or Float64Array' : 'Float32Array'}, found ${numbers ? data.length : 'other data'}.`,
-      { [what]: name, expected: values.length },
+      `graph "${graph}": ${what} "${name}" ${formatShape(shape)} needs ${count} numbers in a ${what === 'input' ? 'Float32Array or Float64Array' : 'Float32Array'}, found ${numbers ? data.length : 'other data'}.`,
+      { [what]: name, expected: count },
     );
   return found;
 }
 
+/** @throws ShapeError or EngineError */
+export function checkInputs(graph: string, places: readonly Place[], inputs: NamedTensors): void {
+  checkRecord(graph, 'input', places, inputs);
+  for (const place of places)
+    checkTensor(graph, 'input', place, Object.hasOwn(inputs, place.name) ? inputs[place.name] : undefined);
+}
+
 /** Copies inputs to their places. @throws ShapeError or EngineError before anything is copied */
 export function copyIn(graph: string, ports: readonly Port[], inputs: NamedTensors): void {
-  checkRecord(graph, 'input', ports, inputs);
-  for (const port of ports)
-    checkTensor(graph, 'input', port, Object.hasOwn(inputs, port.name) ? inputs[port.name] : undefined);
+  checkInputs(graph, ports, inputs);
   for (const { name, values } of ports) values.set(inputs[name]?.data ?? []);
 }
 
 /** Checks the tensors that a caller wants overwritten. */
-export function checkOutputs(graph: string, ports: readonly Port[], outputs: NamedTensors | undefined): void {
+export function checkOutputs(
+  graph: string,
+  ports: readonly Place[],
+  outputs: NamedTensors | undefined,
+): void {
   if (outputs === undefined) return;
   checkRecord(graph, 'output', ports, outputs);
   for (const port of ports)
