@@ -1,13 +1,19 @@
 /** Whole nets in bf16 on the CPU engine: probabilities against f32, and where bf16 is refused. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { EngineError } from '../src/errors.ts';
+import { EngineError, UsageError } from '../src/errors.ts';
 import { memorySource } from '../src/format/byte-source.ts';
 import type { CheckedGraph } from '../src/graph/graph.ts';
+import { imagenetClasses } from '../src/hub/labels/class-names.ts';
+import { evalTransforms } from '../src/image/eval-transform.ts';
+import type { Image } from '../src/image/image.ts';
 import { mobileOneConfig } from '../src/model/config.ts';
 import { initialWeights, randomStatistics } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
+import { createNodeDecoder } from '../src/platform/node/image-decoder.ts';
+import { type ClassifierOptions, createClassifier } from '../src/task/classify.ts';
 import { readNet } from '../src/task/read-net.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, maxDifference, type Tensor, type Weights, zeros } from '../src/tensor/tensor.ts';
@@ -96,4 +102,56 @@ describe('bf16 on the CPU engine', { skip }, () => {
     assert.ok(plain <= 0.05, `bf16 ${plain}`);
     assert.ok(twice <= 0.02, `bf16x2 ${twice}`);
   });
+
+  test('calibrated on some photos, bf16 is nearer to f32 on others', {
+    skip: skipWithout('data', 'cls-grocery') || skipWithout('data', 'mobileone-s0-apple'),
+  }, async () => {
+    const folder = golden('data', 'cls-grocery', 'val');
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    const photos = names.filter((name) => name.endsWith('.jpg')).sort();
+    const decoder = await createNodeDecoder();
+    const pictures: Image[] = [];
+    for (const name of photos.filter((_, i) => i % 10 === 0))
+      pictures.push(await decoder.decode(readFileSync(join(folder, name)), { name }));
+    const { config, form, weights } = await readNet(memorySource(appleS0File(), 'apple-s0'));
+    const labels = imagenetClasses().map((row) => row.shortName);
+    const source = { config, form, weights, transform: evalTransforms.apple, labels };
+    const calibration = pictures.filter((_, i) => i % 2 === 0);
+    const others = pictures.filter((_, i) => i % 2 === 1);
+    const answers = async (options: Partial<ClassifierOptions>): Promise<readonly Float32Array[]> => {
+      const classifier = await createClassifier(source, { engine, threads: 1, ...options });
+      const found: Float32Array[] = [];
+      for (const picture of others) found.push((await classifier.classify(picture)).predScores);
+      classifier.dispose();
+      return found;
+    };
+    const exact = await answers({});
+    const worst = (found: readonly Float32Array[]): number =>
+      Math.max(
+        ...found.flatMap((scores, i) => Array.from(scores, (p, j) => Math.abs(p - (exact[i]?.[j] ?? 0)))),
+      );
+    const plain = worst(await answers({ precision: 'bf16' }));
+    const calibrated = worst(await answers({ precision: 'bf16', calibration }));
+    assert.ok(others.length > 10 && plain > 0.02);
+    assert.ok(calibrated < plain / 1.5, `${calibrated} calibrated, ${plain} not`);
+  });
+});
+
+test('calibration without bf16 is refused', async () => {
+  const config = mobileOneConfig('s0', { classes: 2, widths: [0.25, 0.25, 0.25, 0.25] });
+  const graph = buildMobileOne(config, { form: 'deploy' });
+  const source = {
+    config,
+    form: 'deploy',
+    weights: initialWeights(graph, 'timm', 1),
+    transform: evalTransforms.apple,
+    labels: ['a', 'b'],
+  } as const;
+  const picture = { width: 8, height: 8, data: new Uint8Array(192) };
+  for (const options of [{}, { precision: 'bf16x2' }] as const)
+    await assert.rejects(
+      createClassifier(source, { engine, calibration: [picture], ...options }),
+      (error: Error) =>
+        error instanceof UsageError && error.message.includes('calibration is for precision "bf16"'),
+    );
 });

@@ -9,6 +9,7 @@ import type { MobileOneConfig } from '../model/config.ts';
 import { buildMobileOne, inputName } from '../model/mobileone.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { reparameterize } from '../transform/reparameterize.ts';
+import { calibratedWeights } from './calibrate.ts';
 
 export interface RankedClass {
   readonly label: number;
@@ -42,6 +43,11 @@ export interface ClassifierOptions extends CompileOptions {
   readonly engine: Engine;
   /** Default `deploy`: train-form weights are re-parameterized first. `train` runs the branches as they are. */
   readonly run?: Form;
+  /**
+   * A few dozen pictures like those to come, for precision bf16 of the deploy form: biases then make up for most of what
+   * rounding weights costs, and running costs no more.
+   */
+  readonly calibration?: readonly (Image | PixelSource)[];
 }
 
 /** A net ready to classify; make it once, use it for many pictures. */
@@ -74,13 +80,20 @@ export async function createClassifier(
   const graph = buildMobileOne(config, { form: source.form, height, width, outputs: ['probabilities'] });
   const given: Net = { graph, weights: source.weights };
   const net = options.run === 'train' ? given : reparameterize(given);
-  const session = await options.engine.compile(net.graph, net.weights, options);
+  const { engine, calibration = [] } = options;
+  if (calibration.length > 0 && (options.precision !== 'bf16' || options.run === 'train'))
+    throw new UsageError(
+      `${config.name}: calibration is for precision "bf16" of the deploy form, found precision "${options.precision ?? 'f32'}" of the ${options.run ?? 'deploy'} form; leave it out.`,
+    );
+  const pictures = calibration.map((picture) => applyTransform(fromPixels(picture), transform));
+  const weights = pictures.length > 0 ? await calibratedWeights(net, pictures, engine, options) : net.weights;
+  const session = await engine.compile(net.graph, weights, options);
   return {
     config,
     form: options.run === 'train' ? 'train' : 'deploy',
     transform,
     labels,
-    engine: options.engine.name,
+    engine: engine.name,
     classify: async (picture, topK = 5) => {
       const image = applyTransform(fromPixels(picture), transform);
       return rank(await probabilities(session, image), labels, topK);

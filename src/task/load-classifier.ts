@@ -23,7 +23,7 @@ export interface Platform {
   readonly readPicture: (location: string) => Promise<Uint8Array>;
 }
 
-export interface LoadOptions extends Partial<Omit<ClassifierOptions, 'engine'>> {
+export interface LoadOptions extends Partial<Omit<ClassifierOptions, 'engine' | 'calibration'>> {
   /** Default: the platform's. */
   readonly engine?: Engine;
   /** A family's name or data; default: what the checkpoint says, else its family's. */
@@ -32,6 +32,8 @@ export interface LoadOptions extends Partial<Omit<ClassifierOptions, 'engine'>> 
   readonly inputSize?: number;
   /** Class names by index; default: what the checkpoint says, else ImageNet-1k's when there are 1000 classes. */
   readonly labels?: readonly string[];
+  /** @see ClassifierOptions.calibration */
+  readonly calibration?: readonly Picture[];
   /** Over what the platform gives: progress, notice, offline, mirror, signal. */
   readonly hub?: Partial<ResolveOptions>;
 }
@@ -70,17 +72,21 @@ export async function loadClassifier(
   const labels = options.labels ?? defaultLabels(net, entry);
   const engine = options.engine ?? (await platform.engine());
   const source = { config: net.config, form: net.form, weights, transform, labels };
-  const classifier = await createClassifier(source, { ...options, engine });
   let decoder: ImageDecoder | undefined;
+  const open = async (picture: Picture, decode: DecodeOptions): Promise<Image> => {
+    decoder ??= await platform.decoder();
+    return openPicture(platform, decoder, picture, decode);
+  };
+  const calibration: Image[] = [];
+  for (const picture of options.calibration ?? []) calibration.push(await open(picture, {}));
+  const classifier = await createClassifier(source, { ...options, engine, calibration });
   return {
     ...classifier,
     entry,
     net,
     location,
-    classify: async (picture, { topK, ...decode } = {}) => {
-      decoder ??= await platform.decoder();
-      return classifier.classify(await openPicture(platform, decoder, picture, decode), topK);
-    },
+    classify: async (picture, { topK, ...decode } = {}) =>
+      classifier.classify(await open(picture, decode), topK),
   };
 }
 

@@ -132,5 +132,7 @@ test('the processor says what it is', { skip: skip || noMaps }, () => {
   );
   assert.equal(cpu.avx512Bf16, cpu.avx512 && flags.has('avx512_bf16'));
   assert.equal(cpu.amxPresent, cpu.avx512 && flags.has('amx_tile') && flags.has('amx_bf16'));
-  assert.ok(cpu.caches.length >= 2 && cpu.caches.every(({ bytes }) => bytes >= 8192));
+  assert.ok(cpu.caches.every(({ bytes }) => bytes >= 8192));
+  const told = existsSync('/sys/devices/system/cpu/cpu0/cache/index0'); // virtual machines may hide their caches
+  assert.equal(cpu.caches.length >= 2, told);
 });
