@@ -11,7 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Session } from '../src/engine/engine.ts';
+import type { NamedTensors, Session } from '../src/engine/engine.ts';
 import { writeSafetensors } from '../src/format/safetensors/safetensors-write.ts';
 import { type MobileOneConfig, mobileOneConfig, type VariantName } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/initialize.ts';
@@ -42,6 +42,7 @@ const { values: options } = parseArgs({
     'no-torch': { type: 'boolean', default: false },
     precision: { type: 'string', default: 'f32' },
     profile: { type: 'boolean', default: false },
+    tasks: { type: 'boolean', default: false },
   },
 });
 const [batch, size, threads] = [Number(options.batch), Number(options.size), Number(options.threads)];
@@ -74,7 +75,7 @@ async function ours(
   config: MobileOneConfig,
   weights: Weights,
   merge: StepRules['mergeBranches'],
-): Promise<TrainingRow & { session: Session }> {
+): Promise<TrainingRow & { profile: () => readonly TaskTime[] }> {
   const graph = buildMobileOne(config, { form: 'train', batch, height: size, width: size });
   const rules: StepRules = {
     optimizer: { kind: 'sgd', momentum: spec.momentum, nesterov: false },
@@ -106,7 +107,7 @@ async function ours(
   console.log(
     `${config.name}, ${name}: ${step.graph.nodes.length} nodes, compiled in ${compileMs.toFixed(0)} ms, ${((session.info?.memoryBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
   );
-  return { ...sessionRow(name, session, inputs), session };
+  return { ...sessionRow(name, session, inputs), profile: () => medianProfile(session, inputs) };
 }
 
 function precisionOption(): Recipe['precision'] {
@@ -171,7 +172,7 @@ async function race(variant: VariantName, folder: string): Promise<object> {
         `${config.name.padEnd(14)} ${name.padEnd(32)} ${(1000 * timing.median).toFixed(0).padStart(6)} ms a step (p10 ${(1000 * timing.p10).toFixed(0)}, p90 ${(1000 * timing.p90).toFixed(0)})  ${(batch / timing.median).toFixed(1).padStart(6)} img/s  ${ratio.toFixed(2)}×  ${megabytes().toFixed(0)} MB`,
       );
     }
-    if (options.profile) printProfile(own.session);
+    if (options.profile) printProfile(own.profile());
     return timings.map(({ name, timing, megabytes }) => ({
       net: config.name,
       branches: config.branches,
@@ -184,22 +185,51 @@ async function race(variant: VariantName, folder: string): Promise<object> {
   }
 }
 
-/** Where a step's time goes, by the ops of its tasks. */
-function printProfile(session: Session): void {
+interface TaskTime {
+  readonly name: string;
+  readonly ops: string;
+  readonly flops: number;
+  readonly milliseconds: number;
+}
+
+const profiledSteps = 11;
+
+/** The median of some steps for each task: first runs fill memory, and neighbours disturb single ones. */
+function medianProfile(session: Session, inputs: NamedTensors): readonly TaskTime[] {
+  const sums = Array.from({ length: profiledSteps + 1 }, () => {
+    session.runSync?.(inputs);
+    return session.profile?.() ?? [];
+  });
+  return (sums[0] ?? []).map(({ name, ops, flops }, task) => {
+    const total = sums.map((step) => step[task]?.milliseconds ?? 0);
+    const steps = total.slice(1).map((sum, i) => sum - (total[i] ?? 0));
+    return { name, ops, flops, milliseconds: timingOf(steps).median };
+  });
+}
+
+/** Where a step's time goes, by the ops of its tasks; with --tasks, the longest tasks too. */
+function printProfile(tasks: readonly TaskTime[]): void {
   const byOps = new Map<string, { milliseconds: number; flops: number; count: number }>();
   let whole = 0;
-  for (const { ops, milliseconds, runs, flops } of session.profile?.() ?? []) {
+  for (const { ops, milliseconds, flops } of tasks) {
     const sum = byOps.get(ops) ?? { milliseconds: 0, flops: 0, count: 0 };
-    const each = milliseconds / Math.max(1, runs);
-    whole += each;
-    byOps.set(ops, { milliseconds: sum.milliseconds + each, flops: sum.flops + flops, count: sum.count + 1 });
+    whole += milliseconds;
+    byOps.set(ops, {
+      milliseconds: sum.milliseconds + milliseconds,
+      flops: sum.flops + flops,
+      count: sum.count + 1,
+    });
   }
-  for (const [ops, { milliseconds, flops, count }] of [...byOps].sort(
-    (a, b) => b[1].milliseconds - a[1].milliseconds,
-  ))
-    console.log(
-      `${milliseconds.toFixed(2).padStart(9)} ms ${((100 * milliseconds) / whole).toFixed(1).padStart(5)} % ${String(count).padStart(5)} × ${(flops / milliseconds / 1e6).toFixed(1).padStart(7)} GFLOP/s  ${ops}`,
-    );
+  const longestFirst = (a: { milliseconds: number }, b: { milliseconds: number }): number =>
+    b.milliseconds - a.milliseconds;
+  const line = (milliseconds: number, flops: number, what: string): string =>
+    `${milliseconds.toFixed(2).padStart(9)} ms ${((100 * milliseconds) / whole).toFixed(1).padStart(5)} % ${(flops / milliseconds / 1e6).toFixed(1).padStart(7)} GFLOP/s  ${what}`;
+  console.log(`${whole.toFixed(2).padStart(9)} ms, medians of ${profiledSteps} steps, task by task`);
+  for (const [ops, { milliseconds, flops, count }] of [...byOps].sort((a, b) => longestFirst(a[1], b[1])))
+    console.log(line(milliseconds, flops, `${String(count).padStart(4)} × ${ops}`));
+  if (options.tasks)
+    for (const { name, ops, milliseconds, flops } of [...tasks].sort(longestFirst).slice(0, 80))
+      console.log(line(milliseconds, flops, `${ops} ${name}`));
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'mobileone-bench-'));
