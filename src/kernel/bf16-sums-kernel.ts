@@ -6,7 +6,7 @@
  *     scratch   left blocks of the chunk [m/32][steps/32][2], then right ones [n/32][steps/32][2] (bf16-pairs.ts)
  *     C         whole tiles: rows and columns are padded to multiples of 32
  */
-import type { Int, VectorAssembler } from '../assembler/vector-assembler.ts';
+import { at, type Int, type VectorAssembler } from '../assembler/vector-assembler.ts';
 import { BLOCK, BLOCK_BYTES, type BlockSource, emitBlock, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
 import type { SumsPair, SumsUnit } from './bf16-sums-units.ts';
 import { countBySlot } from './emit.ts';
@@ -40,6 +40,8 @@ export function sumsSlots({ a, b, c, scratch, chunks }: SumsRecord): readonly Sl
   return [a, b, c, scratch, chunks];
 }
 
+const LINE_BYTES = 64;
+
 /** Rows or columns that are computed at a time: two tiles. */
 export const PAIR = 2 * BLOCK;
 
@@ -70,19 +72,39 @@ interface Context {
   readonly scratch: Int;
   readonly holds: Int;
   readonly multiply: (pair: SumsPair) => void;
+  readonly fetch: Fetch | undefined;
+}
+
+/** Fetches the next chunk's rows while this one is multiplied: all rows of some lines, then of the next lines. */
+interface Fetch {
+  /** Pairs of C in which all rows go by once. */
+  readonly pairs: number;
+  /** Lines of each row that are fetched then. */
+  readonly leftLines: number;
+  readonly rightLines: number;
+  readonly left: Int;
+  readonly right: Int;
+  /** Pairs until the first row comes again. */
+  readonly until: Int;
 }
 
 function emitSums(a: VectorAssembler, unit: SumsUnit, spec: SumsSpec): void {
   const [left, right, c, scratch] = [a.slot(SLOT.a), a.slot(SLOT.b), a.slot(SLOT.c), a.slot(SLOT.scratch)];
   const holds = a.int(0);
   const { multiply, close } = unit.open(a, spec.cRow);
-  const context: Context = { a, spec, c, scratch, holds, multiply };
+  const fetch = openFetch(a, unit, spec);
+  const context: Context = { a, spec, c, scratch, holds, multiply, fetch };
   const chunk = (steps: number): void => {
     const to = a.newInt();
     a.moveInt(to, scratch);
     emitPacking(a, { run: 'across', rowBytes: spec.aRow, turn: true }, spec.m, steps, left, to);
     emitPacking(a, { run: 'across', rowBytes: spec.bRow, turn: false }, spec.n, steps, right, to);
     a.freeInt(to);
+    if (fetch) {
+      a.moveInt(fetch.left, left);
+      a.moveInt(fetch.right, right);
+      a.moveInt(fetch.until, fetch.pairs);
+    }
     emitProducts(context, steps);
     a.moveInt(holds, 1);
   };
@@ -90,6 +112,43 @@ function emitSums(a: VectorAssembler, unit: SumsUnit, spec: SumsSpec): void {
   if (spec.rest > 0) chunk(spec.rest);
   close();
   a.freeInt(left, right, c, scratch, holds);
+  if (fetch) a.freeInt(fetch.left, fetch.right, fetch.until);
+}
+
+function openFetch(a: VectorAssembler, { walks }: SumsUnit, { m, n }: SumsSpec): Fetch | undefined {
+  if (walks === 0) return undefined;
+  const pairs = STEPS / walks;
+  const rounds = Math.floor((pairsIn(m) * pairsIn(n)) / pairs);
+  if (rounds === 0) return undefined;
+  const lines = (numbers: number): number => Math.ceil((numbers * 4) / LINE_BYTES / rounds);
+  return {
+    ...{ pairs, leftLines: lines(m), rightLines: lines(n) },
+    ...{ left: a.newInt(), right: a.newInt(), until: a.newInt() },
+  };
+}
+
+/** One row. */
+function emitFetch(a: VectorAssembler, { aRow, bRow }: SumsSpec, fetch: Fetch): void {
+  const { left, right, leftLines, rightLines } = fetch;
+  for (let i = 0; i < leftLines; i++) a.prefetch(at(left, i * LINE_BYTES), 'second');
+  for (let i = 0; i < rightLines; i++) a.prefetch(at(right, i * LINE_BYTES), 'second');
+  a.addInt(left, aRow);
+  a.addInt(right, bRow);
+}
+
+/** Behind a pair: back to the first row, and on to the next lines, once all rows went by. */
+function emitNextLines(a: VectorAssembler, spec: SumsSpec, fetch: Fetch, rows: number): void {
+  const { pairs, left, right, leftLines, rightLines, until } = fetch;
+  a.subtractInt(until, 1);
+  a.ifNonZero(
+    until,
+    () => {},
+    () => {
+      a.addInt(left, leftLines * LINE_BYTES - rows * spec.aRow);
+      a.addInt(right, rightLines * LINE_BYTES - rows * spec.bRow);
+      a.moveInt(until, pairs);
+    },
+  );
 }
 
 /** `from` moves on by the rows it has read, `to` behind the packed blocks. */
@@ -127,7 +186,7 @@ function emitPacking(
 const clamp = (count: number): number => Math.max(0, Math.min(BLOCK, count));
 
 /** C += left·right, or C = left·right where it holds nothing yet. */
-function emitProducts({ a, spec, c, scratch, holds, multiply }: Context, steps: number): void {
+function emitProducts({ a, spec, c, scratch, holds, multiply, fetch }: Context, steps: number): void {
   const chunks = Math.ceil(steps / STEPS);
   const pairBytes = chunks * 2 * BLOCK_BYTES;
   const [left, right] = [a.newInt(), a.newInt()];
@@ -136,7 +195,8 @@ function emitProducts({ a, spec, c, scratch, holds, multiply }: Context, steps: 
   a.loop(pairsIn(spec.n), () => {
     a.moveInt(left, scratch);
     a.loop(pairsIn(spec.m), () => {
-      multiply({ chunks, left, right, c, holds });
+      multiply({ chunks, left, right, c, holds, meanwhile: () => fetch && emitFetch(a, spec, fetch) });
+      if (fetch) emitNextLines(a, spec, fetch, chunks * STEPS);
       a.addInt(left, pairBytes);
       a.addInt(c, PAIR * spec.cRow);
     });

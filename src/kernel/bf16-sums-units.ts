@@ -17,10 +17,14 @@ export interface SumsPair {
   readonly c: Int;
   /** 0 where C holds nothing yet. */
   readonly holds: Int;
+  /** Emitted once in every turn of a unit that has turns to spare. */
+  readonly meanwhile: () => void;
 }
 
 export interface SumsUnit {
   readonly name: string;
+  /** Walks over the chunk's steps that a pair takes, each with something done meanwhile in every turn; 0 for none. */
+  readonly walks: number;
   /** Code before all others. @param cRow bytes from one row of C to the next */
   readonly open: (
     a: VectorAssembler,
@@ -32,6 +36,7 @@ const PAIR_BYTES = 2 * BLOCK_BYTES;
 
 const tileSums: SumsUnit = {
   name: 'tiles',
+  walks: 0,
   open: (a, cRow) => {
     const tiles = tilesOf(a);
     const strides = { line: a.int(ROW_BYTES), row: a.int(cRow) };
@@ -82,15 +87,17 @@ function multiplyTiles(
   for (const tile of sums) tiles.store(tile, c, row, placeOf(tile));
 }
 
-const dotSums: SumsUnit = {
-  name: 'dot',
-  open: (a, cRow) => ({ multiply: (pair) => multiplyDots(a, cRow, pair), close: () => undefined }),
-};
-
 /** Rows whose sums, two columns of each, stay in registers. */
 const ROWS = 8;
 
-function multiplyDots(a: VectorAssembler, cRow: number, { chunks, left, right, c, holds }: SumsPair): void {
+const dotSums: SumsUnit = {
+  name: 'dot',
+  walks: (2 * BLOCK) / ROWS,
+  open: (a, cRow) => ({ multiply: (pair) => multiplyDots(a, cRow, pair), close: () => undefined }),
+};
+
+function multiplyDots(a: VectorAssembler, cRow: number, pair: SumsPair): void {
+  const { chunks, left, right, c, holds, meanwhile } = pair;
   const columns = [0, 1] as const;
   const sums = Array.from({ length: ROWS }, () => columns.map(() => a.newVec()));
   const each = (first: number, use: (sum: (typeof sums)[number][number], offset: number) => void): void => {
@@ -107,14 +114,15 @@ function multiplyDots(a: VectorAssembler, cRow: number, { chunks, left, right, c
     );
     const own = Math.floor(first / BLOCK) * BLOCK_BYTES + (first % BLOCK) * ROW_BYTES;
     a.loop(chunks, () => {
-      for (let pair = 0; pair < BLOCK; pair++) {
+      for (let two = 0; two < BLOCK; two++) {
         for (const [column, factor] of factors.entries())
-          a.load(factor, at(right, column * BLOCK_BYTES + pair * ROW_BYTES));
+          a.load(factor, at(right, column * BLOCK_BYTES + two * ROW_BYTES));
         for (const [i, row] of sums.entries()) {
-          a.load(x, broadcastAt(left, own + i * ROW_BYTES + pair * 4));
+          a.load(x, broadcastAt(left, own + i * ROW_BYTES + two * 4));
           for (const [column, sum] of row.entries()) a.dotBf16(sum, x, factors[column] ?? x);
         }
       }
+      meanwhile();
       a.addInt(left, PAIR_BYTES);
       a.addInt(right, PAIR_BYTES);
     });
