@@ -130,9 +130,10 @@ export { type ClassifySources, classifyTask } from './training/classify-task.ts'
 export { detectTask } from './training/detect-task.ts';
 export type { StepReport } from './training/epoch.ts';
 export { type JointData, jointData } from './training/joint-data.ts';
-export { type LearnOptions, learn, type TrainResult } from './training/learn.ts';
+export { type LearnOptions, learn, type RunSoFar, type TrainResult } from './training/learn.ts';
 export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/learning-step.ts';
 export type { LearningTask } from './training/learning-task.ts';
+export { type LivingReport, livingReport } from './training/living-report.ts';
 export { boxShares, prepareDetectRun, prepareSegmentRun } from './training/prepare-head-run.ts';
 export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
 export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
@@ -140,7 +141,7 @@ export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts
 export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run-checkpoint.ts';
 export type { ClassifyConfig, DetectConfig, RunConfig, SegmentConfig } from './training/run-config.ts';
 export type { MetricsRow, Progress } from './training/run-progress.ts';
-export { type ReportSources, runReport } from './training/run-report.ts';
+export { type Judged, type ReportSources, runReport } from './training/run-report.ts';
 export { memoryRunStore, type RunStore } from './training/run-store.ts';
 export {
   averageMomentum,

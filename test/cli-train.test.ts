@@ -89,10 +89,26 @@ test('Ctrl-C ends with a checkpoint; --resume goes on to the same numbers', asyn
   const end = JSON.parse(stopped.stdout.trimEnd().split('\n').at(-1) ?? '');
   assert.equal(end.ended, 'stopped');
   assert.ok(end.step < 9);
+  assert.match(await read('stopped', 'report.html'), /epoch \d of 3/);
   const resumed = await train('--resume', 'stopped', '--engine', 'reference', '--workers', '0');
   assert.equal(resumed.code, 0, resumed.stderr);
   const model = (run: string) => readFile(join(folder.path, run, 'model.safetensors'));
   assert.deepEqual(await model('stopped'), await model('straight'));
+});
+
+test('a run that is killed leaves the report of its last epoch', async () => {
+  const args = [cliPath, 'train', 'photos', ...small, '--epochs', '200', '--out', 'killed', '--no-check'];
+  const running = spawn(process.execPath, args, { cwd: folder.path, env: folder.env });
+  let lines = '';
+  running.stdout.on('data', (chunk: Buffer) => {
+    lines += chunk.toString();
+    if (/^epoch +3\//m.test(lines)) running.kill('SIGKILL');
+  });
+  await collect(running);
+  const page = await read('killed', 'report.html');
+  assert.match(page, /epoch [2-9]\d* of 200/);
+  assert.match(page, /<\/html>\s*$/);
+  assert.ok((await readdir(join(folder.path, 'killed', 'plots'))).length > 0);
 });
 
 test('fine-tuning: another classifier on trained weights, the rest frozen', async () => {

@@ -34,7 +34,8 @@ export interface LearnOptions {
   /** A checkpoint in the middle of an epoch after so long; default 600. */
   readonly checkpointSeconds?: number;
   readonly onStep?: (report: StepReport) => void;
-  readonly onEpoch?: (row: MetricsRow, isBest: boolean) => void;
+  /** The next epoch waits for what this returns. */
+  readonly onEpoch?: (row: MetricsRow, isBest: boolean, run: RunSoFar) => unknown;
 }
 
 export interface TrainResult {
@@ -45,6 +46,9 @@ export interface TrainResult {
   /** The best epoch's weights, or the latest before the first epoch is over; by the net's names. */
   readonly weights: Weights;
 }
+
+/** What a run has come to by now. */
+export type RunSoFar = Pick<TrainResult, 'progress' | 'weights'>;
 
 /** One run under way. */
 interface Run {
@@ -72,12 +76,11 @@ export async function learn(task: LearningTask, options: LearnOptions): Promise<
   let ended: TrainResult['ended'] = 'done';
   while (ended === 'done' && epochOf(run) < config.recipe.epochs) ended = await trainPhase(run);
   await begin(run);
-  return {
-    ended,
-    config,
-    progress: run.progress,
-    weights: run.best ?? evaluationWeights(parameterNames(run.net), run.state),
-  };
+  return { ended, config, ...soFar(run) };
+}
+
+function soFar({ progress, best, net, state }: Run): RunSoFar {
+  return { progress, weights: best ?? evaluationWeights(parameterNames(net), state) };
 }
 
 /** The first files, once the engine has taken the step: one that it refuses leaves nothing behind. */
@@ -225,7 +228,7 @@ async function endEpoch(run: Run): Promise<boolean> {
   }
   await writeLast(run);
   await writeMetrics(run);
-  options.onEpoch?.(row, better);
+  await options.onEpoch?.(row, better, soFar(run));
   return signal?.aborted !== true || run.progress.history.length === config.recipe.epochs;
 }
 

@@ -1,7 +1,7 @@
 import { describeEvalTransform } from '../image/eval-transform.ts';
 import type { Fact, RunReport } from '../report/run-report.ts';
 import type { Weights } from '../tensor/tensor.ts';
-import type { LearningTask, TaskTools } from './learning-task.ts';
+import type { LearningTask, TaskReport, TaskTools } from './learning-task.ts';
 import type { RunConfig } from './run-config.ts';
 import type { Progress } from './run-progress.ts';
 
@@ -9,20 +9,30 @@ export interface ReportSources extends TaskTools {
   readonly progress: Progress;
   /** Those of the best epoch. */
   readonly weights: Weights;
+  /** Instead of judging the weights again; it may be of an earlier best epoch, and the report then says so. */
+  readonly judged?: Judged;
+}
+
+export interface Judged {
+  /** Whose weights. */
+  readonly epoch: number;
+  readonly parts: TaskReport;
 }
 
 /** All that is to be told about a run: its task judges the best weights and looks at pictures as it saw them. */
 export async function runReport(
   task: LearningTask,
-  { progress, weights, ...tools }: ReportSources,
+  { progress, weights, judged, ...tools }: ReportSources,
 ): Promise<RunReport> {
   const { config } = task;
   const { history, bestEpoch } = progress;
-  const { headline, model, ...parts } = await task.report(weights, tools);
+  const { headline, model, ...parts } = judged?.parts ?? (await task.report(weights, tools));
   const epochs = config.recipe.epochs;
+  const status = history.length === epochs ? 'finished' : `epoch ${history.length} of ${epochs}`;
+  const earlier = judged !== undefined && judged.epoch !== bestEpoch;
   return {
     title: config.name,
-    status: history.length === epochs ? 'finished' : `epoch ${history.length} of ${epochs}`,
+    status: earlier ? `${status}; scores and pictures of epoch ${judged.epoch}` : status,
     headline: [
       ...headline,
       ['best epoch', bestEpoch === 0 ? '–' : String(bestEpoch)],

@@ -4,17 +4,17 @@ import { UsageError } from '../../errors.ts';
 import { variantNames } from '../../model/config.ts';
 import { deepLabStyles } from '../../model/deeplabv3.ts';
 import { createNodePool } from '../../platform/node/loader-workers.ts';
-import { writeReport } from '../../report/write-report.ts';
 import { taskTitles } from '../../task/task-head.ts';
 import { detectRecipes, segmentRecipes } from '../../training/joint-recipes.ts';
 import { type LearnOptions, learn, type TrainResult } from '../../training/learn.ts';
 import type { LearningTask } from '../../training/learning-task.ts';
+import { livingReport } from '../../training/living-report.ts';
 import { recipeNames } from '../../training/recipes.ts';
 import { runFiles } from '../../training/run-files.ts';
-import { runReport } from '../../training/run-report.ts';
 import { scoreTitles, taskScores } from '../../training/scores.ts';
 import { positiveInteger, wholeNumber } from '../arguments.ts';
 import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
+import { describeError } from '../report-error.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Fact, facts, printable } from '../text/layout.ts';
 import { grouped, percent } from '../text/numbers.ts';
@@ -102,7 +102,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     )
     .option('--strict', 'stop at faults in annotations instead of leaving them out')
     .option('--no-check', 'start without looking at every picture first')
-    .option('--no-report', 'no report.html and plots at the end')
+    .option('--no-report', 'no report.html and plots')
     .option('--json', 'one JSON object a line: each epoch, then the result');
   addHubOptions(addEngineOptions(command))
     .addHelpText('after', example)
@@ -144,18 +144,21 @@ async function runTraining(
     terminal.note(...facts(startFacts(run), terminal.progressWidth));
     const { store, weights, from } = run;
     const task = await learningTask(run, pool, flags, terminal);
+    const report = flags.report ? livingReport(task, store, { engine, compile }) : undefined;
     const result = await trainShown(
       task,
       {
         ...{ engine, compile, store, signal: interrupt.signal },
         ...(from ? { from } : {}),
         ...(weights ? { weights } : {}),
+        // A report that cannot be written is no reason to stop learning; the last one is asked for again at the end.
+        onEpoch: (_row, _isBest, soFar) =>
+          report?.renew(soFar).catch((error: unknown) => terminal.note(describeError(error, false) ?? '')),
       },
       flags,
       terminal,
     );
-    if (flags.report && result.progress.history.length > 0)
-      await writeReport(store, await runReport(task, { engine, compile, ...result }));
+    await report?.finish(result);
     tellResult(result, store.name, flags, terminal);
     return result.ended;
   } finally {
@@ -181,7 +184,7 @@ const defaultDistill = 'distill={"share":0.5,"temperature":2}';
 
 function trainShown(
   task: LearningTask,
-  options: Omit<LearnOptions, 'onStep' | 'onEpoch'>,
+  options: Omit<LearnOptions, 'onStep'>,
   flags: TrainFlags,
   terminal: Terminal,
 ): Promise<TrainResult> {
@@ -190,9 +193,10 @@ function trainShown(
   return learn(task, {
     ...options,
     onStep: progress.step,
-    onEpoch: (row, isBest) => {
+    onEpoch: async (row, isBest, run) => {
       if (flags.json) terminal.print(JSON.stringify({ event: 'epoch', ...row, best: isBest }));
       if (!flags.json || terminal.drawsProgress) progress.epoch(row, isBest);
+      await options.onEpoch?.(row, isBest, run);
     },
   }).finally(progress.end);
 }
