@@ -14,14 +14,9 @@ import {
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
 import type { KernelSpec, Slot } from '../plan.ts';
+import { bandRows, emitBandSums, emitTapSums, type Shifts } from './lone-shifts.ts';
 import type { PatchLayout } from './patch-layout.ts';
-
-export const sumRows = (taps: number): number => taps + (taps * (taps + 1)) / 2;
-
-/** Row of Σ d_t·d_u among the sums, t ≤ u. */
-export function productRow(taps: number, t: number, u: number): number {
-  return taps + t * taps - (t * (t - 1)) / 2 + (u - t);
-}
+import { productRow, sumRows } from './tap-pairs.ts';
 
 /** Products t·u for one t and some u ≥ t. */
 interface TapProducts {
@@ -70,9 +65,13 @@ export interface LoneSumSpec {
   /** Vectors of channels, and lanes of the last one. */
   readonly vectors: number;
   readonly lastLanes: number;
+  /** How pairs of taps share products; absent where each pair has its own. */
+  readonly shifts: Shifts | undefined;
 }
 
-const SLOT = { x: 1, pilot: 2, sums: 3, slab: 4, images: 5, top: 6, inside: 7, bottom: 8, rows: 9 } as const;
+const SLOT = {
+  ...{ x: 1, pilot: 2, sums: 3, slab: 4, images: 5, top: 6, inside: 7, bottom: 8, rows: 9, bands: 10 },
+} as const;
 
 export interface LoneSumRecord {
   /** The first row that the strip reads, of the first picture and vector of channels. */
@@ -87,38 +86,40 @@ export interface LoneSumRecord {
   readonly bottom: number;
   /** Output rows. */
   readonly rows: number;
+  /** Blocks of band sums for the vectors, where products are shared. */
+  readonly bands: Slot;
 }
 
 export function loneSumSlots(record: LoneSumRecord): readonly Slot[] {
-  const { x, pilot, sums, slab, images, top, inside, bottom, rows } = record;
-  return [x, pilot, sums, slab, images, top, inside, bottom, rows];
+  const { x, pilot, sums, slab, images, top, inside, bottom, rows, bands } = record;
+  return [x, pilot, sums, slab, images, top, inside, bottom, rows, bands];
 }
 
 export function loneSumKernel(spec: LoneSumSpec): KernelSpec {
-  const { patches, left, inside, width, vectors, lastLanes } = spec;
+  const { patches, left, inside, width, vectors, lastLanes, shifts } = spec;
   const { geometry, channels, outWidth } = patches;
   const { kernel, stride, dilation } = geometry;
   const sizes = [patches.height, patches.width, channels, outWidth, ...kernel, ...stride, ...dilation].join();
   return {
-    name: `f32_lonemoments_${sizes}_v${vectors}.${lastLanes}_w${left}+${inside}of${width}`,
+    name: `f32_lonemoments_${sizes}_v${vectors}.${lastLanes}_w${left}+${inside}of${width}${shifts ? '_shifts' : ''}`,
     generate: (a) => emitSums(a, spec),
   };
 }
 
 function emitSums(a: VectorAssembler, spec: LoneSumSpec): void {
-  const { taps, height, width, channels } = spec.patches;
-  const [x, pilot, sums] = [a.slot(SLOT.x), a.slot(SLOT.pilot), a.slot(SLOT.sums)];
-  const passes = passesOf(taps, registersOf(a.target));
+  const { patches, shifts } = spec;
+  const { taps, height, width, channels } = patches;
+  const [x, pilot, sums] = [a.slot(SLOT.x), a.slot(SLOT.pilot), a.slot(shifts ? SLOT.bands : SLOT.sums)];
   const vecBytes = a.lanes * 4;
-  const blockBytes = sumRows(taps) * vecBytes;
-  emitZeros(a, sums, spec.vectors * sumRows(taps));
+  const rows = shifts ? bandRows(shifts) : sumRows(taps);
+  emitZeros(a, sums, spec.vectors * rows);
   const images = a.slot(SLOT.images);
   const ofVector = (count: number): void => {
     emitSlab(a, spec, x, pilot, count);
-    for (const pass of passes) emitPass(a, spec, pass, sums);
+    emitProducts(a, spec, sums);
     a.addInt(x, vecBytes);
     a.addInt(pilot, vecBytes);
-    a.addInt(sums, blockBytes);
+    a.addInt(sums, rows * vecBytes);
   };
   const whole = spec.lastLanes === a.lanes ? spec.vectors : spec.vectors - 1;
   a.loop(images, () => {
@@ -126,9 +127,34 @@ function emitSums(a: VectorAssembler, spec: LoneSumSpec): void {
     if (whole < spec.vectors) ofVector(spec.lastLanes);
     a.addInt(x, height * width * channels * 4 - spec.vectors * vecBytes);
     a.subtractInt(pilot, spec.vectors * vecBytes);
-    a.subtractInt(sums, spec.vectors * blockBytes);
+    a.subtractInt(sums, spec.vectors * rows * vecBytes);
   });
-  a.freeInt(x, pilot, sums, images);
+  a.freeInt(x, pilot, images);
+  if (shifts) {
+    const to = a.slot(SLOT.sums);
+    a.loop(spec.vectors, () => {
+      emitTapSums(a, shifts, sums, to);
+      a.addInt(sums, rows * vecBytes);
+      a.addInt(to, sumRows(taps) * vecBytes);
+    });
+    a.freeInt(to);
+  }
+  a.freeInt(sums);
+}
+
+/** Adds up what a slab holds. */
+function emitProducts(a: VectorAssembler, spec: LoneSumSpec, to: Int): void {
+  const { patches, shifts, width } = spec;
+  const registers = registersOf(a.target);
+  if (shifts === undefined) {
+    for (const pass of passesOf(patches.taps, registers)) emitPass(a, spec, pass, to);
+    return;
+  }
+  const [slab, rows] = [a.slot(SLOT.slab), a.slot(SLOT.rows)];
+  // One register for the number that is at hand, one for an operand that no instruction reads from memory.
+  const walk = { slab, rows, to, rowBytes: width * a.lanes * 4, registers: registers - 2 };
+  emitBandSums(a, shifts, { ...walk, columns: patches.outWidth });
+  a.freeInt(slab, rows);
 }
 
 function emitZeros(a: VectorAssembler, to: Int, vectors: number): void {

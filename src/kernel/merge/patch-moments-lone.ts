@@ -8,9 +8,11 @@ import { type Span, spans, wantedTiles } from '../split-work.ts';
 import { windowStart } from '../window-blocks.ts';
 import { scratchAt, scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, type LaneBlocks, laneBlocks } from './lane-blocks.ts';
-import { type LoneSumSpec, loneSumKernel, loneSumSlots, productRow, sumRows } from './lone-sums.ts';
+import { bandRows, type Shifts, shiftsOf } from './lone-shifts.ts';
+import { type LoneSumSpec, loneSumKernel, loneSumSlots } from './lone-sums.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { pilotTile } from './pilot.ts';
+import { productRow, sumRows } from './tap-pairs.ts';
 
 /** Arithmetic is that of no matrix product: it takes longer by about this. */
 const SLOWNESS = 2;
@@ -62,11 +64,21 @@ export function planLoneMoments(target: VectorTarget, patches: PatchLayout): Tas
   );
   const sums = parts.map(() => laneBlocks(channels, lanes, sumRows(taps), scratch.take));
   const result = laneBlocks(channels, lanes, taps + taps * taps, scratch.take);
+  const shifts = shiftsOf(patches, Math.min(...strips.map(({ rows }) => rows)));
   const slabNumbers = Math.max(...strips.map(({ top, inside, bottom }) => top + inside + bottom));
   const tiles = parts.flatMap((part, i) =>
     ranges.map((range): Tile => {
       const slab = scratch.take(slabNumbers * slabWidth(patches) * lanes);
-      return sumTile(target, patches, { ...part, range, pilot, sums: sums[i] ?? result, slab });
+      const bands = shifts ? scratch.take((range.end - range.first) * bandRows(shifts) * lanes) : slab;
+      return sumTile(target, patches, {
+        ...part,
+        range,
+        pilot,
+        sums: sums[i] ?? result,
+        slab,
+        shifts,
+        bands,
+      });
     }),
   );
   const [first = result] = sums;
@@ -100,12 +112,14 @@ interface SumPart {
   readonly pilot: number;
   readonly sums: LaneBlocks;
   readonly slab: number;
+  readonly shifts: Shifts | undefined;
+  readonly bands: number;
 }
 
 function sumTile(
   target: VectorTarget,
   patches: PatchLayout,
-  { images, strip, range, pilot, sums, slab }: SumPart,
+  { images, strip, range, pilot, sums, slab, shifts, bands }: SumPart,
 ): Tile {
   const { geometry, height, width, channels } = patches;
   const columns = slabWidth(patches);
@@ -117,6 +131,7 @@ function sumTile(
     width: columns,
     vectors: range.end - range.first,
     lastLanes: Math.min(target.lanes, channels - (range.end - 1) * target.lanes),
+    shifts,
   };
   const channel = range.first * target.lanes * 4;
   return {
@@ -131,6 +146,7 @@ function sumTile(
       inside: strip.inside,
       bottom: strip.bottom * columns,
       rows: strip.rows,
+      bands: scratchAt(bands),
     }),
   };
 }
