@@ -259,7 +259,7 @@ async function torch(seed: number, { images, labels }: Judged, folder: string): 
     curve.top1.push(top1);
     seconds += turn.seconds[0] ?? 0;
   }
-  rival.close();
+  await rival.close();
   return { row: `PyTorch ${rival.version}`, seed, ...curve, seconds };
 }
 

@@ -187,7 +187,7 @@ try {
       `${name.padEnd(32)} ${median.toFixed(1).padStart(7)} ms a step (p10 ${p10.toFixed(1)}, p90 ${p90.toFixed(1)})${ratio}`,
     );
   }
-  for (const row of rows) row.close();
+  for (const row of rows) await row.close();
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -181,7 +181,7 @@ async function race(variant: VariantName, folder: string): Promise<object> {
       megabytes: megabytes(),
     }));
   } finally {
-    for (const row of rows) row.close();
+    for (const row of rows) await row.close();
   }
 }
 

@@ -13,7 +13,8 @@ export interface Rival {
   readonly version: string;
   /** Trains so many steps more. */
   readonly steps: (count: number) => Promise<RivalTurn>;
-  readonly close: () => void;
+  /** Once this resolves its process is gone and takes no time from others. */
+  readonly close: () => Promise<void>;
 }
 
 /**
@@ -39,7 +40,11 @@ export async function startRival(command: string, args: readonly string[]): Prom
         child.stdin.write(`${count}\n`);
         return (await answer()) as RivalTurn;
       },
-      close: () => void child.stdin.end(),
+      close: async () => {
+        const end = ended(child);
+        child.kill('SIGKILL');
+        await end;
+      },
     };
   } catch (error) {
     return `${command}: ${error instanceof Error ? error.message : String(error)}`;

@@ -9,7 +9,7 @@ export interface TrainingRow {
   readonly megabytes: () => number;
   /** Trains so many steps more. @returns their losses */
   readonly step: (count: number) => Promise<readonly number[]>;
-  readonly close: () => void;
+  readonly close: () => void | Promise<void>;
 }
 
 /** @param session of a training step that gives its `loss` */
