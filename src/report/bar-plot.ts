@@ -25,7 +25,7 @@ export function barPlot({ title, bars, reference, width = 520 }: BarPlot): Marku
   const names = bars.map(({ name }) => shortened(name, 24));
   const left = 24 + Math.ceil(Math.max(20, ...names.map((name) => wordsWidth(name))));
   const noteWidth = Math.max(0, ...bars.map(({ note = '' }) => wordsWidth(note, 11)));
-  const right = width - 62 - noteWidth;
+  const right = width - 74 - noteWidth;
   const top = 58;
   const bottom = top + bars.length * barStep;
   const place = (share: number): number => left + share * (right - left);

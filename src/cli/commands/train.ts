@@ -21,7 +21,7 @@ import { grouped, percent } from '../text/numbers.ts';
 import { listenForInterrupt } from '../train/interrupt.ts';
 import { learningTask } from '../train/learning-task.ts';
 import type { NewRunFlags } from '../train/new-run-flags.ts';
-import { trainingProgress } from '../train/progress.ts';
+import { type TrainingProgress, trainingProgress } from '../train/progress.ts';
 import { beginRun, resumeRun, type StartedRun } from '../train/start-run.ts';
 import { addHubOptions } from '../weights.ts';
 
@@ -137,13 +137,19 @@ async function runTraining(
   const { precision: _, ...engineFlags } = flags;
   const [engine, compile] = await chooseEngine(engineFlags);
   const pool = await createNodePool(flags.workers === undefined ? {} : { workers: flags.workers });
+  const progress = trainingProgress(
+    run.config.recipe,
+    terminal,
+    flags.json === true ? terminal.note : terminal.print,
+  );
+  const aside: Terminal = { ...terminal, note: progress.note };
   const interrupt = listenForInterrupt(() =>
-    terminal.note('', 'Stopping: this step ends and a checkpoint is written. Ctrl-C again stops at once.'),
+    aside.note('', 'Stopping: this step ends and a checkpoint is written. Ctrl-C again stops at once.'),
   );
   try {
     terminal.note(...facts(startFacts(run), terminal.progressWidth));
     const { store, weights, from } = run;
-    const task = await learningTask(run, pool, flags, terminal);
+    const task = await learningTask(run, pool, flags, aside);
     const report = flags.report ? livingReport(task, store, { engine, compile }) : undefined;
     const result = await trainShown(
       task,
@@ -153,10 +159,11 @@ async function runTraining(
         ...(weights ? { weights } : {}),
         // A report that cannot be written is no reason to stop learning; the last one is asked for again at the end.
         onEpoch: (_row, _isBest, soFar) =>
-          report?.renew(soFar).catch((error: unknown) => terminal.note(describeError(error, false) ?? '')),
+          report?.renew(soFar).catch((error: unknown) => aside.note(describeError(error, false) ?? '')),
       },
       flags,
       terminal,
+      progress,
     );
     await report?.finish(result);
     tellResult(result, store.name, flags, terminal);
@@ -187,9 +194,8 @@ function trainShown(
   options: Omit<LearnOptions, 'onStep'>,
   flags: TrainFlags,
   terminal: Terminal,
+  progress: TrainingProgress,
 ): Promise<TrainResult> {
-  const print = flags.json === true ? terminal.note : terminal.print;
-  const progress = trainingProgress(task.config.recipe, terminal, print);
   return learn(task, {
     ...options,
     onStep: progress.step,

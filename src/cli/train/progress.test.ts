@@ -60,3 +60,28 @@ test('without a terminal: one line an epoch', () => {
     'epoch 1/4  64 px  train loss 2.500 top-1 25.00%  val loss 2.250 top-1 30.00% top-5 90.00%  rate 0.100  100.0 img/s, waiting 2.1%  best',
   ]);
 });
+
+test('in a narrow terminal an epoch takes several lines; notes end the bar', () => {
+  const lines: string[] = [];
+  const terminal = {
+    ...{ width: 40, fancy: true, drawsProgress: false, progressWidth: 40 },
+    print: (...more: readonly string[]) => void lines.push(...more),
+    note: (...more: readonly string[]) => void lines.push(...more),
+    bold: (text: string) => text,
+    dim: (text: string) => text,
+  };
+  const progress = trainingProgress(recipe, terminal, (line) => lines.push(...line.split('\n')));
+  const row = { epoch: 1, step: 50, size: 64, strength: 0, rate: 0.1, decay: 1e-4, seconds: 5 };
+  progress.epoch(
+    { ...row, imagesPerSecond: 100, waitShare: 0.021, trainLoss: 2.5, trainTop1: 0.25, loss: null },
+    true,
+  );
+  progress.note('aside');
+  assert.deepEqual(lines, [
+    'epoch 1/4  64 px',
+    '    train loss 2.500 top-1 25.00%',
+    '    rate 0.100',
+    '    100.0 img/s, waiting 2.1%  best',
+    'aside',
+  ]);
+});

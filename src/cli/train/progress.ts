@@ -11,6 +11,8 @@ import { percent } from '../text/numbers.ts';
 export interface TrainingProgress {
   readonly step: (report: StepReport) => void;
   readonly epoch: (row: MetricsRow, isBest: boolean) => void;
+  /** Something else to say meanwhile: on lines of its own, where a bar would stand in its way. */
+  readonly note: (...lines: readonly string[]) => void;
   readonly end: () => void;
 }
 
@@ -43,7 +45,13 @@ export function trainingProgress(
     epoch: (row, isBest) => {
       endBar();
       lastLine = performance.now();
-      print(epochLine(row, recipe, isBest));
+      print(
+        fitted(epochParts(row, recipe, isBest), terminal.fancy ? terminal.width : Number.POSITIVE_INFINITY),
+      );
+    },
+    note: (...lines) => {
+      endBar();
+      terminal.note(...lines);
     },
     end: endBar,
   };
@@ -93,7 +101,19 @@ export function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
-function epochLine(row: MetricsRow, { epochs }: CommonRecipe, isBest: boolean): string {
+/** Side by side, or on several lines where there is no room. */
+function fitted(parts: readonly string[], width: number): string {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 2 + part.length <= width)
+      lines[lines.length - 1] = `${last}  ${part}`;
+    else lines.push(lines.length === 0 ? part : `    ${part}`);
+  }
+  return lines.join('\n');
+}
+
+function epochParts(row: MetricsRow, { epochs }: CommonRecipe, isBest: boolean): readonly string[] {
   const width = String(epochs).length;
   return [
     `epoch ${String(row.epoch).padStart(width)}/${epochs}`,
@@ -103,7 +123,7 @@ function epochLine(row: MetricsRow, { epochs }: CommonRecipe, isBest: boolean): 
     `rate ${row.rate.toPrecision(3)}`,
     `${row.imagesPerSecond.toFixed(1)} img/s, waiting ${(100 * row.waitShare).toFixed(1)}%`,
     ...(isBest ? ['best'] : []),
-  ].join('  ');
+  ];
 }
 
 /** `val loss 1.234 top-1 56.78%`: what there is, under the names that people use. */
