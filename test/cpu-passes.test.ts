@@ -48,6 +48,7 @@ test('passes have a picture for each thread, and more where weights would be rea
   assert.equal(passOf(2, 224, 2), undefined);
   assert.equal(passOf(32, 64, 2), 16);
   assert.equal(passOf(4, 32, 1), undefined);
+  assert.equal(passOf(2 ** 40, 224, 1), undefined);
 });
 
 for (const target of targets)

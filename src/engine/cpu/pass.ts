@@ -13,6 +13,9 @@ import { checkInputs, checkOutputs, type Place } from './tensor-ports.ts';
 /** Arithmetic that pays for reading a byte of weights: a picture of 224 px gives S0 66 flops a byte, S4 101, and both gain. */
 const FLOPS_A_WEIGHT_BYTE = 48;
 
+/** Larger batches are mistakes, which are refused for the memory they would need. */
+const MOST_IMAGES = 2 ** 16;
+
 /**
  * The graph of one pass. A picture for each thread, so that threads meet between layers with equal work behind them, or
  * a multiple of that where the pictures are small.
@@ -20,7 +23,7 @@ const FLOPS_A_WEIGHT_BYTE = 48;
  */
 export function passGraph(graph: CheckedGraph, threads: number): CheckedGraph | undefined {
   const images = imagesOf(graph);
-  if (images === undefined || images < 2) return undefined;
+  if (images === undefined || images < 2 || images > MOST_IMAGES) return undefined;
   const { macs, parameters } = graphCost(graph);
   const needed = (FLOPS_A_WEIGHT_BYTE * 4 * parameters * images) / (2 * macs);
   const unit = images % threads === 0 ? threads : 1;
