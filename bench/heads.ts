@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { drawScene } from '../src/data/procedural.ts';
-import { selectDetections } from '../src/detection/nms.ts';
+import { selectDetections } from '../src/detection/select.ts';
 import type { NamedTensors } from '../src/engine/engine.ts';
 import { encodeOnnx } from '../src/format/onnx/encode-onnx.ts';
 import { applyTransform } from '../src/image/apply-transform.ts';

@@ -62,7 +62,11 @@ async function learned(engine: Engine, recipe: Recipe, compile: object): Promise
       const { loss } = await session.run({
         [inputName]: part(images, i, accumulate),
         [targetsInput]: part(labels, i, accumulate),
-        ...stepInputs(recipe, { step: t, stepsPerEpoch: steps, epochs: recipe.epochs }, i),
+        ...stepInputs(
+          recipe,
+          { step: t, stepsPerEpoch: steps, epochs: recipe.epochs },
+          { before: i, own: 1, ends: i === accumulate - 1 },
+        ),
       });
       losses.push(loss?.data[0] ?? Number.NaN);
     }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type AnchorStyleName, anchorBoxes, anchorStyles } from '../src/detection/anchors.ts';
-import { overlap, selectDetections } from '../src/detection/nms.ts';
+import { overlap } from '../src/detection/nms.ts';
+import { selectDetections } from '../src/detection/select.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { UsageError } from '../src/errors.ts';
 import { applyTransform } from '../src/image/apply-transform.ts';

@@ -4,7 +4,8 @@ import { createRandom } from '../tensor/random.ts';
 import { type AnchorStyle, anchorBoxes, anchorStyles, type Corners } from './anchors.ts';
 import { assignAnchors, BACKGROUND, IGNORED, ssdAssignRule } from './assign.ts';
 import { type BoxCoder, boxCoders, decodeBoxes, encodeBox } from './box-coder.ts';
-import { detectionRules, overlap, selectDetections, softSuppress, suppress } from './nms.ts';
+import { detectionRules, overlap, softSuppress, suppress } from './nms.ts';
+import { selectDetections } from './select.ts';
 
 const boxesOf = (...boxes: readonly (readonly number[])[]): Corners => Float32Array.from(boxes.flat());
 const near = (found: ArrayLike<number>, wanted: readonly number[], tolerance: number): void => {

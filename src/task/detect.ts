@@ -1,6 +1,7 @@
 import { anchorBoxes, type Corners } from '../detection/anchors.ts';
 import { decodeBoxes } from '../detection/box-coder.ts';
-import { type DetectionRule, selectDetections } from '../detection/nms.ts';
+import type { DetectionRule } from '../detection/nms.ts';
+import { detectionSelector } from '../detection/select.ts';
 import type { CompileOptions, Engine, NamedTensors } from '../engine/engine.ts';
 import { UsageError } from '../errors.ts';
 import { applyTransform } from '../image/apply-transform.ts';
@@ -123,24 +124,21 @@ export function detectionDecoder(
   const scores = new Float32Array((anchors.length / 4) * classes);
   const offsets = new Float32Array(anchors.length);
   const boxes: Corners = new Float32Array(anchors.length);
-  const empty = background(labels.length);
+  const selector = detectionSelector(anchors.length / 4, classes, background(labels.length));
   const at = scoreIndex(head, labels.length);
   const labelOf = new Map(labels.map((_, label) => [at(label), label]));
   return (outputs, n, picture, rule) => {
     gather(outputs, 'classes', n, scores);
     gather(outputs, 'boxes', n, offsets);
-    objectProbabilities(scores, classes, empty, rule.leastScore);
     decodeBoxes(coder, anchors, offsets, boxes, [width, height]);
     const [across, down] = [picture.width / width, picture.height / height];
-    return selectDetections(boxes, scores, classes, empty, rule).flatMap(
-      ({ anchor, label: index, score }) => {
-        const label = labelOf.get(index);
-        const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = boxes.subarray(4 * anchor, 4 * anchor + 4);
-        if (label === undefined || x2 <= x1 || y2 <= y1) return [];
-        const box = { x: x1 * across, y: y1 * down, width: (x2 - x1) * across, height: (y2 - y1) * down };
-        return [{ label, className: labels[label] ?? '', score, box }];
-      },
-    );
+    return selector.ofLogits(boxes, scores, rule).flatMap(({ anchor, label: index, score }) => {
+      const label = labelOf.get(index);
+      const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = boxes.subarray(4 * anchor, 4 * anchor + 4);
+      if (label === undefined || x2 <= x1 || y2 <= y1) return [];
+      const box = { x: x1 * across, y: y1 * down, width: (x2 - x1) * across, height: (y2 - y1) * down };
+      return [{ label, className: labels[label] ?? '', score, box }];
+    });
   };
 }
 
@@ -153,26 +151,6 @@ function gather(outputs: NamedTensors, name: string, n: number, into: Float32Arr
       throw new UsageError(`detect: output ${name}.${map} is missing or does not fit the anchors.`);
     into.set(tensor.data.subarray(n * each, (n + 1) * each), at);
     at += each;
-  }
-}
-
-/**
- * Softmax of each row in place, or zeros where no object can be surer than `least`: nearly all rows are background, and
- * an object's probability is at most exp(its logit − the background's).
- */
-function objectProbabilities(data: Float32Array, classes: number, background: number, least: number): void {
-  const margin = least > 0 ? Math.log(least) : Number.NEGATIVE_INFINITY;
-  for (let start = 0; start < data.length; start += classes) {
-    const enough = (data[start + background] ?? 0) + margin;
-    let matters = false;
-    for (let i = start; i < start + classes; i++)
-      if ((data[i] ?? 0) > enough && i !== start + background) {
-        matters = true;
-        break;
-      }
-    const row = data.subarray(start, start + classes);
-    if (matters) softmaxRows(row, classes);
-    else row.fill(0);
   }
 }
 

@@ -38,7 +38,7 @@ export function detectTask(given: RunConfig, { data, decoder }: DetectSources): 
     addLoss: detectLoss(config.head, labels.length, recipe.loss.negatives),
     // Each anchor with an object brings others that have none; offsets of fitting anchors are about 1.
     guess: (1 + recipe.loss.negatives) * Math.log(labels.length + 1) + 2,
-    trainBatches: (request) => batches(data, request, picturesOf),
+    trainBatches: (request) => batches(data, request, picturesOf, backgroundOf(config)),
     evaluate: async (weights, tools) => {
       const { AP, AP50, AP75 } = (await judged(weights, tools, 0)).forms[0]?.result.stats ?? {};
       return { mAP: share(AP), mAP50: share(AP50), mAP75: share(AP75) };
@@ -52,6 +52,9 @@ export function detectTask(given: RunConfig, { data, decoder }: DetectSources): 
 }
 
 const worstShown = 6;
+
+const backgroundOf = ({ head, labels }: DetectConfig): number =>
+  detectorStyles[head.style].background(labels.length);
 
 /** COCO says −1 where there is nothing to find. */
 const share = (value: number | undefined): number | null => (value === undefined || value < 0 ? null : value);
@@ -92,6 +95,7 @@ async function* batches(
   data: JointData,
   request: TrainRequest,
   picturesOf: DetectPicturesOf,
+  background: number,
 ): AsyncGenerator<LearningBatch> {
   for await (const made of data.trainBatches(request, picturesOf(request))) {
     const { images, targets, offsets, width, height, indices, release } = made;
@@ -102,6 +106,8 @@ async function* batches(
         [labelsInput]: { shape: [count, anchors], data: targets },
         [offsetsInput]: { shape: [count, anchors, 4], data: offsets },
       },
+      // Hard negatives are chosen picture by picture, so parts differ in what their losses are divided by only.
+      counted: () => targets.reduce((sum, label) => (label >= 0 && label !== background ? sum + 1 : sum), 0),
       release,
     };
   }

@@ -1,6 +1,6 @@
 import type { NamedTensors, Session } from '../engine/engine.ts';
 import { TrainingError } from '../errors.ts';
-import { type Rates, ratesAt, stepInputs } from './learning-step.ts';
+import { type Rates, ratesAt, type StepPart, stepInputs } from './learning-step.ts';
 import type { LearningBatch, LearningTask, PhaseInputs } from './learning-task.ts';
 import type { RunConfig } from './run-config.ts';
 import { type EpochSums, noSums, type Progress } from './run-progress.ts';
@@ -39,6 +39,9 @@ export interface EpochContext {
   readonly save: () => Promise<void>;
 }
 
+/** Parts of a step so far: how many, what counts in them, and their losses weighed by it. */
+const noParts = { count: 0, counted: 0, loss: 0 };
+
 const defaultCheckpointSeconds = 600;
 const now = (): number => performance.now() / 1000;
 
@@ -59,7 +62,7 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
   const watch = lossWatch(context);
   const turn = turnTaker();
   let outputs: NamedTensors | undefined;
-  let part = 0;
+  let parts = noParts;
   let pending = noSums;
   let last = now();
   let saved = last;
@@ -70,13 +73,20 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
       one.release?.();
       continue;
     }
+    const own = accumulate > 1 ? (one.counted?.() ?? 1) : 1;
+    const part = { before: parts.counted, own, ends: parts.count === accumulate - 1 };
     outputs = await runStep(context, one, part, outputs);
     await turn();
     const done = now();
     const partLoss = outputs.loss?.data[0] ?? Number.NaN;
     watch(partLoss);
+    parts = {
+      count: parts.count + 1,
+      counted: parts.counted + own,
+      loss: parts.loss + own * partLoss,
+    };
     pending = added(pending, {
-      loss: partLoss,
+      loss: 0,
       correct: task.right?.(outputs, one.inputs) ?? 0,
       images: batch,
       seconds: done - last,
@@ -84,12 +94,11 @@ export async function runSteps(context: EpochContext): Promise<boolean> {
     });
     one.release?.();
     last = done;
-    part = (part + 1) % accumulate;
-    if (part > 0) continue;
+    if (!part.ends) continue;
     const progress = context.progress();
-    const loss = pending.loss / pending.images;
+    const loss = parts.counted > 0 ? parts.loss / parts.counted : 0;
     const sums = added(progress.sums, { ...pending, loss });
-    pending = noSums;
+    [parts, pending] = [noParts, noSums];
     context.advance({ ...progress, step: progress.step + 1, sums });
     context.onStep?.(report(context, { epoch, size, loss }));
     if (signal?.aborted) return context.progress().step === (epoch + 1) * stepsPerEpoch;
@@ -115,7 +124,7 @@ function turnTaker(): () => Promise<void> {
 async function runStep(
   { task: { config }, session, phase, stepsPerEpoch, progress }: EpochContext,
   { inputs: given }: LearningBatch,
-  part: number,
+  part: StepPart,
   outputs: NamedTensors | undefined,
 ): Promise<NamedTensors> {
   const inputs = {

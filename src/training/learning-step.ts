@@ -79,13 +79,24 @@ export function ratesAt(recipe: CommonRecipe, moment: Moment): Rates {
 }
 
 /**
+ * A part of a step that is computed in several. Losses are means over what counts in a part (pictures, pixels that have
+ * a class, anchors that have an object); gradients weighed by how much that is are those of the whole step's mean.
+ */
+export interface StepPart {
+  /** What counts in the step's parts before this one. */
+  readonly before: number;
+  readonly own: number;
+  readonly ends: boolean;
+}
+
+/**
  * The step's inputs that schedules decide.
- * @param part of the step, from 0, where the recipe accumulates
+ * @param part where the recipe accumulates; default the last of equal ones
  */
 export function stepInputs(
   recipe: CommonRecipe,
   moment: Moment,
-  part: number = recipe.accumulate - 1,
+  part: StepPart = { before: recipe.accumulate - 1, own: 1, ends: true },
 ): Readonly<Record<string, Tensor>> {
   const { rate, decay, average } = ratesAt(recipe, moment);
   const { optimizer } = recipe;
@@ -99,7 +110,10 @@ export function stepInputs(
     [rateInput]: { shape: [rates.length], data: Float32Array.from(rates) },
     ...(recipe.average ? { [averageInput]: one(average) } : {}),
     ...(recipe.accumulate > 1
-      ? { [shareInput]: one(part / (part + 1)), [endsInput]: one(part === recipe.accumulate - 1 ? 1 : 0) }
+      ? { [shareInput]: one(shareBefore(part)), [endsInput]: one(part.ends ? 1 : 0) }
       : {}),
   };
 }
+
+/** 0 in a step's first part, which forgets the step before; 1 where nothing counts in this one. */
+const shareBefore = ({ before, own }: StepPart): number => (before > 0 ? before / (before + own) : 0);

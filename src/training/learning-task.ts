@@ -63,6 +63,11 @@ export interface StepShape {
 export interface LearningBatch {
   /** All inputs of the step but its rates: the net's `image`, those of the loss. */
   readonly inputs: NamedTensors;
+  /**
+   * How much there is that the loss is the mean of; asked where a step has several parts. Absent: the same in all.
+   * Nothing to learn from is 0, and the loss then too.
+   */
+  readonly counted?: () => number;
   /** Called when the tensors are not needed any more. */
   readonly release?: () => void;
 }

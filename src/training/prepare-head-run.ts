@@ -134,9 +134,13 @@ function headOf({ from, anchors, boxes = [] }: DetectPlan, size: number): Detect
 /** The side for which styles' rates were chosen: that of crops of Pascal VOC. */
 const usualSide = 512;
 
-/** The style's rates in proportion to the pictures: windows wider than the feature map see its padding only. */
-function ratesFor(style: DeepLabStyleName, { evaluation }: SegmentRecipe): number[] {
-  const ratio = Math.min(1, Math.min(evaluation.width, evaluation.height) / usualSide);
+/**
+ * The style's rates in proportion to the pictures learned from: a window wider than their feature map sees its padding
+ * only, and what it never saw would be noise on larger pictures.
+ */
+function ratesFor(style: DeepLabStyleName, { evaluation, phases }: SegmentRecipe): number[] {
+  const learned = phases.at(-1)?.size ?? usualSide;
+  const ratio = Math.min(1, Math.min(learned, evaluation.width, evaluation.height) / usualSide);
   return deepLabStyles[style].rates.map((rate) => Math.max(2, Math.round(rate * ratio)));
 }
 

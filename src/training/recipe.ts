@@ -39,7 +39,10 @@ const common = {
   epochs: count,
   /** Pictures of a step. */
   batch: count,
-  /** Parts that a step's pictures are computed in, one after the other, in less memory; batch norms measure each part. */
+  /**
+   * Parts that a step's pictures are computed in, one after the other, in less memory. Batch norms measure each part;
+   * the loss is the whole step's, whatever each part has to learn from (`StepPart`).
+   */
   accumulate: v.optional(count, 1),
   /** Picture sizes and strengths of augmentation, by the epoch from which they hold; the first from 0. */
   phases: v.pipe(v.array(phaseSchema), v.minLength(1)),

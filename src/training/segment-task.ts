@@ -108,6 +108,7 @@ async function* batches(
         [inputName]: { shape: [...shape, 3], data: images },
         [targetsInput]: { shape: [...shape, classes], data: targets },
       },
+      counted: () => targets.reduce((sum, one) => sum + one, 0),
       release,
     };
   }

@@ -11,7 +11,7 @@ import { layerScales } from './schedules.ts';
 /** The inputs of a step that schedules decide; see `stepInputs`. */
 export const rateInput = 'rates';
 export const averageInput = 'averageRate';
-/** Of the parts of a step so far in their mean gradient, when the next is added: i/(i + 1) for part i. */
+/** Of the parts of a step so far in their mean gradient, when the next is added: i/(i + 1) for part i of equal ones. */
 export const shareInput = 'gradientShare';
 /** 0 in all parts of a step but the last: they only gather gradients. */
 export const endsInput = 'stepEnds';

@@ -81,6 +81,32 @@ describe('COCO', () => {
     assert.deepEqual([crowd?.category, crowd?.crowd, crowd?.area], [0, true, 40]);
   });
 
+  test('a namesake of another part never stands in for a missing picture', async () => {
+    const data = await open({
+      'train/images/a.png': photo(),
+      'train/images/b.png': photo(),
+      'val/images/b.png': photo(),
+      'train/instances.json': coco([]),
+      'val/instances.json': coco([]),
+    });
+    assert.deepEqual(
+      data.val?.samples.map(({ path }) => path),
+      ['val/images/b.png'],
+    );
+    assert.deepEqual(
+      data.findings.map(({ kind, where }) => [kind, where]),
+      [['missing', 'val/instances.json image 1']],
+    );
+    // Folders that say no part may serve all of them.
+    const shared = { 'images/a.png': photo(), 'images/b.png': photo() };
+    const both = await open({
+      ...shared,
+      'train.json': coco([], ['a.png']),
+      'val.json': coco([], ['b.png']),
+    });
+    assert.deepEqual([both.findings.length, both.val?.samples[0]?.path], [0, 'images/b.png']);
+  });
+
   test('every fault is found with file and id; the rest can be used', async () => {
     const data = await open({
       'a.png': photo(),

@@ -124,7 +124,7 @@ function readFile(
     seen.add(key);
     const picture = source.pictures.byName(file_name, path);
     if (picture === undefined) {
-      findings.push({ kind: 'missing', where, detail: `no picture "${file_name}"` });
+      findings.push({ kind: 'missing', where, detail: `no picture "${file_name}" in a folder of this part` });
       return [];
     }
     const size = width !== undefined && height !== undefined ? { size: { width, height } } : {};

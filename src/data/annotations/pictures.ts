@@ -55,16 +55,21 @@ function grouped(paths: readonly string[], key: (path: string) => string): Reado
   return groups;
 }
 
-/** Of several, one of the same part; of these the one that shares most folders. */
+/**
+ * Of several, one of the same part; of these the one that shares most folders. A namesake in the folder of another part
+ * is another picture: pictures of different parts are often numbered alike.
+ */
 function closest(paths: readonly string[], near: string): string | undefined {
   const split = splitOfPath(near);
   const folders = near.split('/');
-  const score = (path: string): number => {
+  let best: { readonly path: string; readonly score: number } | undefined;
+  for (const path of paths) {
+    const own = splitOfPath(folderOf(path));
+    if (split !== undefined && own !== undefined && own !== split) continue;
     const parts = path.split('/');
     const shared = folders.findIndex((folder, i) => folder !== parts[i]);
-    return (split !== undefined && splitOfPath(path) === split ? 1000 : 0) + Math.max(0, shared);
-  };
-  let best: string | undefined;
-  for (const path of paths) if (best === undefined || score(path) > score(best)) best = path;
-  return best;
+    const score = (split !== undefined && own === split ? 1000 : 0) + Math.max(0, shared);
+    if (best === undefined || score > best.score) best = { path, score };
+  }
+  return best?.path;
 }
