@@ -1,3 +1,5 @@
+import { expNegative } from '../tensor/exp.ts';
+
 /**
  * Which anchors may be objects of which class: everything a rule's threshold lets through, as two flat lists that are
  * filled anew for each picture. The surest come later, in `takeSurest`.
@@ -86,7 +88,7 @@ function largest(data: Float32Array, from: number, to: number): number {
 function exponentials(logits: Float32Array, start: number, most: number, row: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < row.length; i++) {
-    const value = Math.exp((logits[start + i] ?? 0) - most);
+    const value = expNegative((logits[start + i] ?? 0) - most);
     row[i] = value;
     sum += value;
   }

@@ -63,12 +63,14 @@ export async function createDetector(source: HeadNet<DetectHead>, options: HeadO
     engine: engine.name,
     detect: async (picture, wanted = {}) => {
       const image = fromPixels(picture);
-      const rule = checkedRule(head, wanted);
+      const { most, ...rest } = checkedRule(head, wanted);
       const chosen = chosenClasses(wanted.classes, labels);
       const outputs = await session.run({ [inputName]: applyTransform(image, transform) });
+      // Without some classes there are others to fill up with.
+      const rule = { ...rest, most: chosen.size === labels.length ? most : Number.POSITIVE_INFINITY };
       return decoder(outputs, 0, image, rule)
         .filter(({ label }) => chosen.has(label))
-        .slice(0, wanted.most ?? 100);
+        .slice(0, most);
     },
     dispose: () => session.dispose(),
   };
@@ -81,7 +83,7 @@ function checkedRule({ style }: DetectHead, options: DetectOptions): DetectionRu
     if (!(value >= 0 && value <= 1))
       throw new UsageError(`detect: ${name} must be a number from 0 to 1, found ${value}.`);
   if (!(most >= 1)) throw new UsageError(`detect: most must be at least 1, found ${most}.`);
-  return { ...rule, leastScore, iou, most: Number.POSITIVE_INFINITY };
+  return { ...rule, leastScore, iou, most };
 }
 
 /** @throws UsageError for a class that the net does not know */

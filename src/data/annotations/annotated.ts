@@ -25,7 +25,7 @@ export interface AnnotatedObject {
   readonly where: string;
 }
 
-/** What is known about a picture: objects, or a file that holds each pixel's class. */
+/** What is known about a picture: objects, a file that holds each pixel's class, or one that is drawn of the objects. */
 export interface Annotation {
   readonly objects: readonly AnnotatedObject[];
   /** Path of a PNG of stored class numbers, to be read with the data set's `coding`. */

@@ -4,7 +4,13 @@ import { type PictureSize, readPictureSize } from '../../image/picture-size.ts';
 import { decodePngIndices } from '../../image/png-indices.ts';
 import type { Box } from '../../metrics/detection/box.ts';
 import type { Sample } from '../dataset.ts';
-import type { AnnotatedDataset, AnnotatedObject, AnnotatedSplits, Annotation } from './annotated.ts';
+import type {
+  AnnotatedDataset,
+  AnnotatedObject,
+  AnnotatedSplits,
+  Annotation,
+  ObjectMask,
+} from './annotated.ts';
 import { UNKNOWN } from './class-list.ts';
 import { countFindings, type Finding, type FindingKind, findingKinds } from './findings.ts';
 import { fitsPicture } from './fits-picture.ts';
@@ -114,10 +120,11 @@ async function checkSample(
     if (said && (said.width !== size.width || said.height !== size.height))
       note('picture-size', target.where, `annotated ${sizeText(said)}, "${path}" is ${sizeText(size)}`);
     if (target.classMask !== undefined) {
+      for (const object of target.objects) checkDrawn(object, size, note);
       const present = await checkMask(target.classMask, size, coding, files, note);
       // Pictures may be shrunk as they are read; masks are held against this size.
       return present
-        ? { sample: { path, target: { ...target, size } }, found, present }
+        ? { sample: { path, target: { ...target, objects: [], size } }, found, present }
         : { found, present: [] };
     }
     const objects = target.objects.flatMap((object) => checkObject(object, size, note));
@@ -163,6 +170,21 @@ async function checkMask(
   return classes;
 }
 
+/** What a mask that is drawn of objects cannot show. */
+function checkDrawn({ box, mask, where, crowd }: AnnotatedObject, size: PictureSize, note: Note): void {
+  if (crowd) note('crowd', where, `${box[2]}×${box[3]} pixels`);
+  if (!mask) note('no-mask', where, `box ${box.join(', ')}`);
+  else noteMisfit(mask, where, size, note);
+}
+
+/** @returns whether the mask is one of the picture's size */
+function noteMisfit(mask: ObjectMask, where: string, size: PictureSize, note: Note): boolean {
+  if (fitsPicture(mask, size)) return true;
+  const found = mask.kind === 'rle' ? `is ${sizeText(mask.rle)}` : 'has corners far outside';
+  note('mask-size', where, `mask ${found}, picture ${sizeText(size)}`);
+  return false;
+}
+
 /** A box may pass its picture's edge by rounding of shares. */
 const slack = 0.01;
 
@@ -182,9 +204,7 @@ function checkObject(object: AnnotatedObject, size: PictureSize, note: Note): An
   const beyond = Math.max(-x, -y, x + width - size.width, y + height - size.height);
   if (beyond > slack) note('box-clipped', where, `box ${box.join(', ')} of a picture of ${sizeText(size)}`);
   const kept = { ...object, box: beyond > 0 ? clipped : box };
-  if (!mask || fitsPicture(mask, size)) return [kept];
-  const found = mask.kind === 'rle' ? `is ${sizeText(mask.rle)}` : 'has corners far outside';
-  note('mask-size', where, `mask ${found}, picture ${sizeText(size)}`);
+  if (!mask || noteMisfit(mask, where, size, note)) return [kept];
   const { mask: _, ...rest } = kept;
   return [rest];
 }

@@ -6,6 +6,7 @@ export const findingKinds = {
   'unknown-category': { fault: true, text: 'objects are of an unknown category; left out' },
   'unknown-values': { fault: true, text: 'masks hold numbers that are no class; those pixels are ignored' },
   'mask-size': { fault: true, text: 'masks are not of their picture’s size; left out' },
+  'no-mask': { fault: true, text: 'objects have a box only; the pixels in it are ignored' },
   'picture-size': { fault: true, text: 'pictures are not of the annotated size' },
   missing: { fault: true, text: 'files are missing; left out' },
   unreadable: { fault: true, text: 'files cannot be read; left out' },

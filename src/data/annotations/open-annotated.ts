@@ -7,6 +7,7 @@ import { holdOut } from '../hold-out.ts';
 import type { AnnotatedDataset, AnnotatedSplits, Annotation, AnnotationFormat } from './annotated.ts';
 import { listedNames, maskClasses } from './class-list.ts';
 import { type CocoFile, isCoco, readCoco } from './coco.ts';
+import { drawnMasks, hasObjectMasks } from './drawn-masks.ts';
 import { maskFiles, readMasks } from './masks.ts';
 import { baseName, stemOf } from './pictures.ts';
 import { type Reading, type Source, sourceOf } from './reading.ts';
@@ -14,7 +15,10 @@ import { readVoc } from './voc.ts';
 import { isYoloText, readYolo, yamlNames } from './yolo.ts';
 
 export interface OpenAnnotatedOptions extends SplitOptions {
-  /** Decides which annotations are read where there are both: objects, or masks of classes. Absent: objects. */
+  /**
+   * Decides which annotations are read where there are both: objects, or masks of classes. Absent: objects. For
+   * `segment` the masks of COCO's objects serve where there are no mask files.
+   */
   readonly task?: 'detect' | 'segment';
   /** Absent: recognized by what the files hold. */
   readonly format?: AnnotationFormat;
@@ -58,7 +62,7 @@ const openers: Readonly<Record<AnnotationFormat, Opener>> = {
 
 const orders = {
   detect: ['coco', 'voc', 'yolo'],
-  segment: ['masks'],
+  segment: ['masks', 'coco'],
   any: ['coco', 'voc', 'yolo', 'masks'],
 } as const satisfies Readonly<Record<string, readonly AnnotationFormat[]>>;
 
@@ -81,11 +85,15 @@ export async function openAnnotated(
   const source = sourceOf(files, entries, decoder);
   for (const format of options.format ? [options.format] : orders[options.task ?? 'any']) {
     const reading = await openers[format](source, options.classes);
-    if (reading) return splitsOf(files, format, reading, options);
+    if (!reading) continue;
+    if (options.task !== 'segment' || format === 'masks') return splitsOf(files, format, reading, options);
+    if (!hasObjectMasks(reading)) continue;
+    const drawn = drawnMasks(source, reading);
+    return splitsOf(drawn.files, format, drawn.reading, options);
   }
   throw new DataError(
     `data "${files.name}": found no ${options.format ?? options.task ?? ''} annotations among ${entries.files.length} files; ` +
-      'expected a COCO JSON, Annotations/*.xml (Pascal VOC), labels/*.txt (YOLO), or masks/*.png with images of the same names.',
+      'expected a COCO JSON (for segmentation one with outlines), Annotations/*.xml (Pascal VOC), labels/*.txt (YOLO), or masks/*.png with images of the same names.',
     { path: files.name, files: entries.files.length },
   );
 }
