@@ -108,6 +108,22 @@ describe('mobileone train --task detect', { concurrency: 2 }, () => {
     assert.match(strict.stderr, /faults in its annotations/);
   });
 
+  test('nothing but empty annotations and crowds: told, learned from, judged without objects', async () => {
+    const json = await putScenes('nothing');
+    json.annotations = json.annotations.filter(({ image_id }) => image_id === json.images[0]?.id);
+    for (const one of json.annotations) one.iscrowd = 1;
+    await put('nothing/train/boxes.json', JSON.stringify(json));
+    await put('nothing/val/boxes.json', JSON.stringify({ ...json, annotations: [] }));
+    const { code, stderr, stdout } = await folder.run([
+      ...['train', 'nothing', ...tiny, ...short, '--out', 'nothing-run', '--json'],
+    ]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /9 pictures have no object|12 pictures have no object/);
+    assert.match(stderr, /objects are crowds/);
+    const [first] = stdout.split('\n').map((line) => JSON.parse(line || 'null'));
+    assert.deepEqual([first.trainLoss, first.mAP], [0, null], stdout);
+  });
+
   test('Pascal VOC from a classifier’s backbone: the run goes on, its model predicts and is judged', async () => {
     const json = await putScenes('scenes');
     const names = new Map(json.categories.map(({ id, name }) => [id, name]));

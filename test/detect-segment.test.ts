@@ -249,3 +249,50 @@ test('between places that agree nothing is computed, and the map is that of the 
       assert.deepEqual(classMap, whole.classMap, `${rows}×${columns} → ${height}×${width}`);
     }
 });
+
+/** All classes resized, as its definition reads. */
+function resized(logits: Tensor, height: number, width: number, corners: boolean): Tensor {
+  const classes = logits.shape[3] ?? 0;
+  const data = new Float32Array(height * width * classes);
+  data.forEach((_, i) => {
+    const pixel = Math.floor(i / classes);
+    const [y, x] = [Math.floor(pixel / width), pixel % width];
+    data[i] = sampled(logits, y, x, i % classes, [height, width], corners);
+  });
+  return { shape: [1, height, width, classes], data };
+}
+
+test('few logits are resized to the input and from there to the picture, in one', () => {
+  const random = createRandom(9);
+  let cells = 0;
+  for (const alignCorners of [false, true])
+    for (const [rows, columns, classes, via, picture] of [
+      [4, 5, 6, [40, 32], [57, 29]],
+      [4, 4, 3, [32, 32], [32, 32]],
+      [2, 1, 4, [16, 32], [33, 50]],
+      [6, 6, 5, [48, 48], [20, 13]],
+      [3, 7, 2, [7, 3], [64, 64]],
+    ] as const) {
+      const data = Float32Array.from({ length: rows * columns * classes }, () => random.normal());
+      const logits = { shape: [1, rows, columns, classes], data };
+      const [input, size] = [via, picture].map(([width, height]) => ({ width, height }));
+      assert.ok(input && size);
+      const options = { alignCorners, via: input };
+      const { classMap } = classMapOf(logits, size, options);
+      const { probabilities } = classMapOf(logits, size, { ...options, probabilities: true });
+      const large = resized(logits, input.height, input.width, alignCorners);
+      const wanted = resized(large, size.height, size.width, alignCorners).data;
+      classMap.forEach((label, at) => {
+        const values = [...wanted.subarray(at * classes, (at + 1) * classes)];
+        assert.ok((values[label] ?? Number.NaN) >= Math.max(...values) - 1e-5, `pixel ${at}`);
+        const total = values.reduce((sum, value) => sum + Math.exp(value), 0);
+        const share = Math.exp(values[label] ?? 0) / total;
+        assert.ok(Math.abs((probabilities?.[at * classes + label] ?? Number.NaN) - share) < 1e-5);
+        cells++;
+      });
+    }
+  assert.ok(cells > 10_000);
+  const logits = { shape: [1, 4, 4, 2], data: new Float32Array(32) };
+  const small = { alignCorners: false, via: { width: 2, height: 4 } };
+  assert.throws(() => classMapOf(logits, { width: 8, height: 8 }, small), UsageError);
+});

@@ -69,11 +69,14 @@ export interface DeepLabOptions {
   readonly width?: number;
   /** A second head on the third stage, which helps training only. Default: in train form. */
   readonly auxiliary?: boolean;
+  /** Whether outputs have the picture's size, or stay as few as the head computes; default yes. */
+  readonly whole?: boolean;
 }
 
 /** Outputs `logits`, and `auxiliary` where built: [N, height, width, classes], at the picture's own size. */
 export function buildDeepLabV3(config: DeepLabConfig, options: DeepLabOptions): CheckedGraph {
-  const { form, batch = 1, height = 512, width = 512, auxiliary = form === 'train' } = options;
+  const { form, batch = 1, height = 512, width = 512 } = options;
+  const { auxiliary = form === 'train', whole = true } = options;
   const { backbone, classes, style, outputStride } = config;
   const b = graphBuilder(`${backbone.name} deeplabv3 ${form} form`);
   const image = b.input(inputName, [batch, height, width, backbone.inChannels]);
@@ -87,15 +90,15 @@ export function buildDeepLabV3(config: DeepLabConfig, options: DeepLabOptions): 
       activation: 'relu',
       eps: defaultEps,
     });
-  const whole = (name: string, x: ValueId): ValueId =>
-    b.node('resizeBilinear', name, { height, width, alignCorners: style.alignCorners }, [x]);
+  const sized = (name: string, x: ValueId): ValueId =>
+    whole ? b.node('resizeBilinear', name, { height, width, alignCorners: style.alignCorners }, [x]) : x;
   const rates = outputStride === 8 ? style.rates : style.rates.map((rate) => Math.round(rate / 2));
   let x = pyramid(b, last, style, rates, layer);
   if (style.refine) x = layer('deeplab.refine', x, style.channels, 3);
-  b.output('logits', whole('logits', classifier(b, 'deeplab.classify', x, classes)));
+  b.output('logits', sized('logits', classifier(b, 'deeplab.classify', x, classes)));
   if (auxiliary) {
     const inner = layer('auxiliary.reduce', deep, style.auxiliaryChannels(b.shape(deep)[3] ?? 0), 3);
-    b.output('auxiliary', whole('auxiliary', classifier(b, 'auxiliary.classify', inner, classes)));
+    b.output('auxiliary', sized('auxiliary', classifier(b, 'auxiliary.classify', inner, classes)));
   }
   return b.finish();
 }

@@ -72,7 +72,7 @@ export async function evaluateHead<H extends TaskHead, R>(
   const running: Running<R>[] = [];
   try {
     for (const form of forms) {
-      const { net: runnable, maps } = runnableNet(net, form, { batch });
+      const { net: runnable, maps } = runnableNet(net, form, { batch, whole: false });
       const session = await options.engine.compile(runnable.graph, runnable.weights, options.compile);
       running.push({ form, session, meter: meterOf(maps), seconds: 0 });
     }

@@ -17,7 +17,7 @@ import {
   type HeadMeter,
   type SizedBatch,
 } from './evaluate-head.ts';
-import type { HeadNet } from './head-net.ts';
+import { exactSize, type HeadNet } from './head-net.ts';
 import { classMapOf } from './segment.ts';
 import type { SegmentHead } from './task-head.ts';
 
@@ -59,10 +59,11 @@ export function evaluateSegmenter(
 }
 
 function segmentationMeter(
-  { head, labels }: HeadNet<SegmentHead>,
+  { head, labels, transform }: HeadNet<SegmentHead>,
   { truthOf, absent = 'skip', worst = 12 }: EvaluateSegmenterOptions,
 ): HeadMeter<SegmentationMetrics> {
   const { alignCorners } = deepLabStyles[head.style];
+  const via = exactSize(transform);
   const whole = pixelConfusion(labels.length);
   const kept = keepMost<KeptSegmentation>(worst);
   let count = 0;
@@ -70,7 +71,7 @@ function segmentationMeter(
     add: async ({ logits }, { row, index, width, height }) => {
       if (logits === undefined) throw new UsageError('evaluateSegmenter: the net has no output "logits".');
       const truth = await truthOf(index);
-      const { classMap } = classMapOf(logits, { width, height }, { alignCorners, n: row });
+      const { classMap } = classMapOf(logits, { width, height }, { alignCorners, via, n: row });
       const own = pixelConfusion(labels.length);
       countPixels(own, truth.data, classMap);
       for (let i = 0; i < own.counts.length; i++)

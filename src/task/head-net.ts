@@ -42,6 +42,8 @@ export interface HeadBuildOptions {
   readonly batch?: number;
   /** The training head of segmentation; default no. */
   readonly auxiliary?: boolean;
+  /** Of segmentation: logits at the picture's size, else where the head computes them; default yes. */
+  readonly whole?: boolean;
 }
 
 /** The graph of a backbone with a head. @param objects how many labels there are */
@@ -68,7 +70,7 @@ export function scoreIndex(head: TaskHead, objects: number): (label: number) => 
   return (label) => (label < background ? label : label + 1);
 }
 
-export type HeadNetSize = Pick<HeadBuildOptions, 'height' | 'width' | 'batch'>;
+export type HeadNetSize = Pick<HeadBuildOptions, 'height' | 'width' | 'batch' | 'whole'>;
 
 /**
  * The net to run, at the transform's size unless another is given: in deploy form unless its own is asked for.

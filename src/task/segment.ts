@@ -2,12 +2,22 @@ import { UsageError } from '../errors.ts';
 import { applyTransform } from '../image/apply-transform.ts';
 import { classColours, type Rgb } from '../image/class-colours.ts';
 import { fromPixels, type Image, type PixelSource } from '../image/image.ts';
+import type { PictureSize } from '../image/picture-size.ts';
 import type { Form } from '../model/block.ts';
 import { deepLabStyles } from '../model/deeplabv3.ts';
 import { inputName } from '../model/mobileone.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import {
+  type ClassMapOptions,
+  classesOfPixels,
+  type LogitPlaces,
+  mixedAt,
+  mixRows,
+  mixtureOf,
+  placesOf,
+} from './class-map.ts';
 import { type HeadOptions, softmaxRows } from './detect.ts';
-import { type HeadNet, runnableNet } from './head-net.ts';
+import { exactSize, type HeadNet, runnableNet } from './head-net.ts';
 import type { SegmentHead } from './task-head.ts';
 
 /** A class as it stands in a picture. */
@@ -55,9 +65,10 @@ export async function createSegmenter(
   if (labels.length < 1 || labels.length > 256)
     throw new UsageError(`segmentation: class maps hold 1 to 256 classes, found ${labels.length}.`);
   const { engine, run = 'deploy', ...compile } = options;
-  const { net } = runnableNet(source, run);
+  const { net } = runnableNet(source, run, { whole: false });
   const session = await engine.compile(net.graph, net.weights, compile);
   const { alignCorners } = deepLabStyles[head.style];
+  const via = exactSize(transform);
   return {
     head,
     labels,
@@ -68,7 +79,7 @@ export async function createSegmenter(
       const image = fromPixels(picture);
       const { logits } = await session.run({ [inputName]: applyTransform(image, transform) });
       if (logits === undefined) throw new UsageError('segment: the net has no output "logits".');
-      const mapped = classMapOf(logits, image, { alignCorners, probabilities });
+      const mapped = classMapOf(logits, image, { alignCorners, via, probabilities });
       return { ...mapped, classes: segmentedClasses(mapped.classMap, labels) };
     },
     dispose: () => session.dispose(),
@@ -89,100 +100,38 @@ export function segmentedClasses(classMap: Uint8Array, labels: readonly string[]
   }));
 }
 
-export interface ClassMapOptions {
-  readonly alignCorners: boolean;
-  readonly probabilities?: boolean;
-  /** Which picture of the batch, default the first. */
-  readonly n?: number;
-}
-
 /**
- * Logits [N, h, w, classes], bilinearly at the picture's size (as PyTorch's `interpolate`) → the largest one's index.
- * A row at a time, so that large pictures need no more memory than their class map. Between four places that agree on
- * their largest, every mixture of them has the same.
+ * Logits [N, h, w, classes], bilinearly at the picture's size → the largest one's index, and the softmax of all where
+ * asked for. Without probabilities a large picture takes no more memory than its class map (`classesOfPixels`).
  */
 export function classMapOf(
   logits: Tensor,
-  { width, height }: { readonly width: number; readonly height: number },
-  { alignCorners, probabilities = false, n = 0 }: ClassMapOptions,
+  picture: PictureSize,
+  options: ClassMapOptions & Pick<SegmentOptions, 'probabilities'>,
 ): Omit<Segmentation, 'classes'> {
-  const [, rows = 0, columns = 0, classes = 0] = logits.shape;
-  const data = logits.data.subarray(n * rows * columns * classes, (n + 1) * rows * columns * classes);
-  const down = samples(rows, height, alignCorners);
-  const across = samples(columns, width, alignCorners);
-  const classMap = new Uint8Array(width * height);
-  const all = probabilities ? new Float32Array(width * height * classes) : undefined;
+  const { width, height } = picture;
+  const places = placesOf(logits, options.n ?? 0);
+  const classMap = classesOfPixels(places, picture, options);
+  if (!options.probabilities) return { width, height, classMap };
+  return { width, height, classMap, probabilities: probabilitiesOf(places, picture, options) };
+}
+
+/** [height, width, classes] */
+function probabilitiesOf(
+  places: LogitPlaces,
+  { width, height }: PictureSize,
+  { alignCorners, via }: ClassMapOptions,
+): Float32Array {
+  const { rows, columns, classes } = places;
+  const down = mixtureOf(rows, via?.height ?? rows, height, alignCorners);
+  const across = mixtureOf(columns, via?.width ?? columns, width, alignCorners);
+  const all = new Float32Array(width * height * classes);
   const row = new Float32Array(columns * classes);
-  const pixel = new Float32Array(classes);
-  const largest = all ? undefined : largestOf(data, classes);
   for (let y = 0, at = 0; y < height; y++) {
-    const [top = 0, bottom = 0, part = 0] = down.subarray(3 * y, 3 * y + 3);
-    mixInto(row, data, top * row.length, bottom * row.length, part);
-    for (let x = 0; x < width; x++, at++) {
-      const west = across[3 * x] ?? 0;
-      const east = across[3 * x + 1] ?? 0;
-      if (largest) {
-        const label = largest[top * columns + west] ?? 0;
-        if (
-          label === largest[top * columns + east] &&
-          label === largest[bottom * columns + west] &&
-          label === largest[bottom * columns + east]
-        ) {
-          classMap[at] = label;
-          continue;
-        }
-      }
-      const [left, right, share] = [west * classes, east * classes, across[3 * x + 2] ?? 0];
-      let [best, most] = [0, Number.NEGATIVE_INFINITY];
-      for (let c = 0; c < classes; c++) {
-        const a = row[left + c] ?? 0;
-        const value = a + share * ((row[right + c] ?? 0) - a);
-        if (value > most) {
-          most = value;
-          best = c;
-        }
-        pixel[c] = value;
-      }
-      classMap[at] = best;
-      all?.set(pixel, at * classes);
-    }
+    mixRows(row, places, down, y);
+    for (let x = 0; x < width; x++)
+      for (let c = 0; c < classes; c++, at++) all[at] = mixedAt(row, across, x, classes, c);
   }
-  if (all === undefined) return { width, height, classMap };
   softmaxRows(all, classes);
-  return { width, height, classMap, probabilities: all };
-}
-
-/** Index of the largest logit of each place, the first of equal ones. */
-function largestOf(data: Tensor['data'], classes: number): Uint8Array {
-  const largest = new Uint8Array(data.length / classes);
-  for (let place = 0, at = 0; place < largest.length; place++) {
-    let best = 0;
-    let most = Number.NEGATIVE_INFINITY;
-    for (let c = 0; c < classes; c++, at++) {
-      const value = data[at] ?? 0;
-      if (value > most) [most, best] = [value, c];
-    }
-    largest[place] = best;
-  }
-  return largest;
-}
-
-/** For each position the two it lies between and how far it is from the first: three numbers. */
-function samples(from: number, to: number, alignCorners: boolean): Float64Array {
-  const out = new Float64Array(3 * to);
-  for (let i = 0; i < to; i++) {
-    const place = alignCorners
-      ? (i * (from - 1)) / Math.max(1, to - 1)
-      : Math.max(0, ((i + 0.5) * from) / to - 0.5);
-    const low = Math.min(Math.floor(place), from - 1);
-    out.set([low, Math.min(low + 1, from - 1), place - low], 3 * i);
-  }
-  return out;
-}
-
-function mixInto(out: Float32Array, data: Tensor['data'], first: number, second: number, part: number): void {
-  for (let i = 0; i < out.length; i++) {
-    const a = data[first + i] ?? 0;
-    out[i] = a + part * ((data[second + i] ?? 0) - a);
-  }
+  return all;
 }
