@@ -4,7 +4,7 @@
  * Everyone gets the same decoded and resized picture by the same code, and that is part of what is timed. Answers are
  * compared first.
  *
- *     npm run build && node dist/bench/heads.js [--picture photo.jpg] [--rounds 15] [--threads 1,2]
+ *     npm run build && node dist/bench/heads.js [--picture photo.jpg] [--rounds 15] [--threads 1,2] [--tasks detection,segmentation]
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
 import { drawScene } from '../src/data/procedural.ts';
-import { selectDetections } from '../src/detection/select.ts';
+import { detectionSelector } from '../src/detection/select.ts';
 import type { NamedTensors } from '../src/engine/engine.ts';
 import { encodeOnnx } from '../src/format/onnx/encode-onnx.ts';
 import { applyTransform } from '../src/image/apply-transform.ts';
@@ -41,6 +41,7 @@ const { values: options } = parseArgs({
     picture: { type: 'string' },
     rounds: { type: 'string', default: '15' },
     threads: { type: 'string', default: '1,2' },
+    tasks: { type: 'string', default: 'detection,segmentation' },
   },
 });
 const rounds = Number(options.rounds);
@@ -190,26 +191,49 @@ async function contest(task: string, threads: number, rows: readonly Row[]): Pro
   }
 }
 
-/** Suppression alone: 3,234 anchors × 90 classes, of which so many scores are worth a look. */
-function suppression(candidates: number): number {
+const medianOf = (work: () => void): number => {
+  const times: number[] = [];
+  for (let i = 0; i < 200; i++) {
+    const start = performance.now();
+    work();
+    times.push(performance.now() - start);
+  }
+  return timingOf(times).median;
+};
+
+/** Boxes of 3,234 anchors and scores of 90 classes, as suppression gets them. */
+function suppressionCase() {
   const random = createRandom(1);
   const [anchors, classes] = [3234, 91];
-  const probabilities = new Float32Array(anchors * classes);
-  for (let i = 0; i < candidates; i++)
-    probabilities[random.integer(anchors) * classes + 1 + random.integer(90)] = 0.02 + 0.9 * random.uniform();
   const boxes = Float32Array.from(
     Array.from({ length: anchors }, () => {
       const [x, y] = [random.uniform() * 280, random.uniform() * 280];
       return [x, y, x + 10 + 60 * random.uniform(), y + 10 + 60 * random.uniform()];
     }).flat(),
   );
-  const times: number[] = [];
-  for (let i = 0; i < 200; i++) {
-    const start = performance.now();
-    selectDetections(boxes, probabilities, classes, 0, rule);
-    times.push(performance.now() - start);
-  }
-  return timingOf(times).median;
+  const selector = detectionSelector(anchors, classes, 0);
+  return {
+    /** Suppression alone, where so many scores are worth a look. */
+    ofScores: (candidates: number): number => {
+      const probabilities = new Float32Array(anchors * classes);
+      for (let i = 0; i < candidates; i++)
+        probabilities[random.integer(anchors) * classes + 1 + random.integer(90)] =
+          0.02 + 0.9 * random.uniform();
+      return medianOf(() => selector.ofProbabilities(boxes, probabilities, rule));
+    },
+    /** With the softmax; the background's logits lie so far above the others. */
+    ofLogits: (lead: number, leastScore: number): { found: number; ms: number } => {
+      const logits = Float32Array.from(
+        { length: anchors * classes },
+        (_, i) => 1.5 * random.normal() + (i % classes === 0 ? lead : 0),
+      );
+      const own = { ...rule, leastScore };
+      return {
+        found: selector.ofLogits(boxes, logits, own).length,
+        ms: medianOf(() => selector.ofLogits(boxes, logits, own)),
+      };
+    },
+  };
 }
 
 const machine = describeMachine(undefined);
@@ -219,13 +243,22 @@ console.log(
 const detector = seededHead(detectHead('torchvision', 320), 90, 320);
 const segmenter = seededHead(segmentHead('torchvision'), 21, 512);
 for (const threads of options.threads.split(',').map(Number)) {
-  await contest('detection, 320 px', threads, await detectRows(detector, threads));
-  await contest('segmentation, 512 px', threads, await segmentRows(segmenter, threads));
+  if (options.tasks.includes('detection'))
+    await contest('detection, 320 px', threads, await detectRows(detector, threads));
+  if (options.tasks.includes('segmentation'))
+    await contest('segmentation, 512 px', threads, await segmentRows(segmenter, threads));
 }
-for (const candidates of [400, 4000])
-  console.log(
-    `suppression of 3,234 anchors × 90 classes, ${candidates} candidates: ${suppression(candidates).toFixed(2)} ms`,
-  );
+const suppression = suppressionCase();
+console.log('\nsuppression of 3,234 anchors × 90 classes, one thread');
+for (const candidates of [400, 4000, 40_000])
+  console.log(`${candidates} candidates: ${suppression.ofScores(candidates).toFixed(2)} ms`);
+for (const lead of [12, 8, 0])
+  for (const leastScore of [0.02, 0.001]) {
+    const { found, ms } = suppression.ofLogits(lead, leastScore);
+    console.log(
+      `softmax included, background ${lead} above, scores from ${leastScore}: ${ms.toFixed(2)} ms, ${found} boxes`,
+    );
+  }
 mkdirSync('bench/results', { recursive: true });
 const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '');
 writeFileSync(

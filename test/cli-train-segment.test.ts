@@ -134,9 +134,7 @@ test('outlines of COCO objects are learned from when asked for, crowds and bare 
   assert.match(trained.stderr, /background: 6 train, 2 val/);
   assert.match(trained.stderr, /box only[^\n]*\n\s+train\/boxes\.json annotation 1: /);
   assert.match(trained.stderr, /crowds[^\n]*\n\s+train\/boxes\.json annotation 2: /);
-  const { labels, head } = JSON.parse(
-    await readFile(join(folder.path, 'outlined', 'config.json'), 'utf8'),
-  );
+  const { labels, head } = JSON.parse(await readFile(join(folder.path, 'outlined', 'config.json'), 'utf8'));
   assert.deepEqual([labels, head.background], [['background', 'circle'], 0]);
   const judged = await folder.run([
     ...['val', 'outlined/model.safetensors', 'outlines', '--engine', 'reference', '--json'],

@@ -47,7 +47,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .command('train')
     .summary('learn to tell pictures apart, or to find what is in them')
     .description(
-      'Trains a net on a folder of class folders (or a list), on pictures with boxes (COCO, Pascal VOC, YOLO) or with masks of classes, and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
+      'Trains a net on a folder of class folders (or a list), on pictures with boxes (COCO, Pascal VOC, YOLO) or with masks of classes (or outlines of COCO objects), and leaves a run folder: configuration, metrics, report, checkpoints and model.safetensors, which "mobileone predict --model" takes as it is.',
     )
     .argument('[data]', 'folder of class folders, a list of path,label, or annotated pictures')
     .addOption(

@@ -13,7 +13,7 @@ import { createInlinePool } from '../loader/inline-pool.ts';
 import { createLoader } from '../loader/loader.ts';
 import type { AnnotatedDataset, AnnotatedObject } from './annotated.ts';
 import { checkAnnotations } from './check-annotations.ts';
-import { drawClasses } from './draw-classes.ts';
+import { classesOfObjects } from './classes-of-objects.ts';
 import { openAnnotated } from './open-annotated.ts';
 import { maskRuns, readJointSample } from './read-joint.ts';
 
@@ -35,10 +35,10 @@ describe('class masks of objects', () => {
     const [large, small] = [object(1, 0, 0, 4, 2), object(2, 1, 1, 2, 1)];
     const wanted = ['111100', '122100'];
     const size = { width: 6, height: 2 };
-    assert.deepEqual(rows(drawClasses([large, small], size, 0)), wanted);
-    assert.deepEqual(rows(drawClasses([small, large], size, 0)), wanted);
+    assert.deepEqual(rows(classesOfObjects([large, small], size, 0)), wanted);
+    assert.deepEqual(rows(classesOfObjects([small, large], size, 0)), wanted);
     const equal = [object(1, 0, 0, 2, 1), object(2, 1, 0, 2, 1)];
-    assert.deepEqual(rows(drawClasses(equal, { width: 4, height: 1 }, 3)), ['1223']);
+    assert.deepEqual(rows(classesOfObjects(equal, { width: 4, height: 1 }, 3)), ['1223']);
   });
 
   test('crowds, boxes without a mask and masks of another size are ignored, but not what lies on them', () => {
@@ -50,7 +50,7 @@ describe('class masks of objects', () => {
       boxed,
       { ...object(1, 0, 1, 2, 1), mask: { kind: 'rle', rle: runs } } as const,
     ];
-    assert.deepEqual(rows(drawClasses(objects, { width: 7, height: 2 }, 0)), ['?2?0??0', '??00000']);
+    assert.deepEqual(rows(classesOfObjects(objects, { width: 7, height: 2 }, 0)), ['?2?0??0', '??00000']);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Sample } from '../dataset.ts';
 import type { DataFiles } from '../files.ts';
 import type { AnnotatedObject, Annotation } from './annotated.ts';
 import { maskCoding } from './class-list.ts';
-import { drawClasses } from './draw-classes.ts';
+import { classesOfObjects } from './classes-of-objects.ts';
 import type { Reading, Source } from './reading.ts';
 
 /** Objects with masks as truth for segmentation, in the form of mask files. */
@@ -15,7 +15,7 @@ export interface DrawnMasks {
 }
 
 /**
- * Makes masks of classes from objects (`drawClasses`). Classes are the objects' with the background before them, unless
+ * Makes masks of classes from objects (`classesOfObjects`). Classes are the objects' with the background before them, unless
  * the data has a category of that name. No mask exists before it is read. There is no `location`: threads are sent the
  * bytes, as they could not draw.
  */
@@ -32,7 +32,7 @@ export function drawnMasks({ files, decoder }: Source, reading: Reading): DrawnM
     const classMask = target.where;
     drawings.set(classMask, async () => {
       const size = target.size ?? (await readPictureSize(await files.read(path), path, decoder));
-      return encodePng({ ...drawClasses(objects, size, background), palette: greys });
+      return encodePng({ ...classesOfObjects(objects, size, background), palette: greys });
     });
     return { path, target: { ...target, objects, classMask } };
   };

@@ -12,7 +12,7 @@ import { maskRuns } from './read-joint.ts';
  * ones the later). Nothing is known of the pixels of crowds and of boxes without a mask: they are ignored, except where
  * another object has them. torchvision's reference ignores all overlaps instead, which loses what people hold and wear.
  */
-export function drawClasses(
+export function classesOfObjects(
   objects: readonly AnnotatedObject[],
   size: PictureSize,
   background: number,
