@@ -34,7 +34,7 @@ const smallSegment: SegmentRecipe = {
   rate: { ...rate, base: 0.05 },
   decay: { base: 5e-4, decline: { kind: 'cosine', final: 5e-5 }, every: 'epoch', warmUp: noWarmUp },
   evaluation: { width: 256, height: 256 },
-  loss: { smoothing: 0, auxiliary: 0.4 },
+  loss: { smoothing: 0, auxiliary: 0.4, balance: 0.5 },
   augment: {
     color: { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0 },
     scale: [0.75, 1.5],

@@ -6,7 +6,7 @@ import { initialWeights } from '../model/initialize.ts';
 import { buildMobileOne } from '../model/mobileone.ts';
 import { reparameterize } from '../transform/reparameterize.ts';
 import { detectRecipes, segmentRecipes } from './joint-recipes.ts';
-import { prepareDetectRun, prepareSegmentRun } from './prepare-head-run.ts';
+import { balancedWeights, prepareDetectRun, prepareSegmentRun } from './prepare-head-run.ts';
 import { checkDetectRecipe, checkSegmentRecipe, withWholeSize } from './recipe.ts';
 import { checkRunConfig } from './run-config.ts';
 
@@ -40,6 +40,24 @@ test('segmentation: whole pictures keep their shape, rates their share of it, fe
   const small = prepareSegmentRun({ ...plan, shortSide: 70, set: ['loss.auxiliary=0', 'rate.base=0.1'] });
   assert.deepEqual([small.config.recipe.phases[0]?.size, small.config.recipe.rate.base], [64, 0.1]);
   assert.ok(![...small.weights.keys()].some((name) => name.startsWith('auxiliary')));
+});
+
+test('pixels of rare classes weigh more, 1 on average; classes that never occur harm nothing', () => {
+  assert.equal(balancedWeights([90, 10], 0), undefined);
+  assert.equal(balancedWeights([0, 0], 0.5), undefined);
+  const [ground = 0, absent = 0, object = 0] = balancedWeights([900, 0, 100], 0.5) ?? [];
+  assert.ok(Math.abs(object / ground - 3) < 1e-12 && Math.abs(0.9 * ground + 0.1 * object - 1) < 1e-12);
+  assert.ok(absent > 0 && Number.isFinite(absent));
+  const balanced = prepareSegmentRun({ ...plan, pixels: [900, 100], set: ['loss.balance=1'] }).config;
+  assert.deepEqual(
+    balanced.classWeights?.map((weight) => Number(weight.toFixed(9))),
+    [0.555555556, 5],
+  );
+  assert.deepEqual(checkRunConfig(JSON.parse(JSON.stringify(balanced)), 'config'), balanced);
+  assert.equal(
+    prepareSegmentRun({ ...plan, pixels: [1, 9], set: ['loss.balance=0'] }).config.classWeights,
+    undefined,
+  );
 });
 
 test('earlier phases keep their ratio to the size', () => {

@@ -59,6 +59,8 @@ export interface HeadRunPlan
 export interface SegmentPlan extends HeadRunPlan {
   /** Over what the source's head says, else torchvision's with half the channels and rates in proportion, stride 16. */
   readonly head?: Partial<Omit<SegmentHead, 'task'>>;
+  /** Pixels of each class in the training masks (`AnnotatedDataset.pixels`): what the recipe's `loss.balance` takes. */
+  readonly pixels?: readonly number[] | undefined;
 }
 
 export interface PreparedHeadRun<C> {
@@ -80,10 +82,24 @@ export function prepareSegmentRun(plan: SegmentPlan): PreparedHeadRun<SegmentCon
   });
   const basics = basicsOf(plan, recipe);
   const auxiliary = recipe.loss.auxiliary > 0;
+  const classWeights = plan.pixels && balancedWeights(plan.pixels, recipe.loss.balance);
   return {
-    config: { ...basics, recipe, task: 'segment', head },
+    config: { ...basics, recipe, task: 'segment', head, ...(classWeights ? { classWeights } : {}) },
     ...startOf(plan, basics, head, recipe, auxiliary),
   };
+}
+
+/**
+ * Weights of pixels by their class: its share of all pixels to the power −`balance`, 1 on average over the pixels. Where
+ * nearly everything is background, a net finds out soon that saying so is mostly right, and late that there is more.
+ * @returns undefined where all weigh the same
+ */
+export function balancedWeights(pixels: readonly number[], balance: number): number[] | undefined {
+  const all = pixels.reduce((sum, count) => sum + count, 0);
+  if (balance === 0 || all === 0) return undefined;
+  const raw = pixels.map((count) => (count > 0 ? (count / all) ** -balance : 1));
+  const mean = pixels.reduce((sum, count, i) => sum + (count / all) * (raw[i] ?? 1), 0);
+  return raw.map((weight) => weight / mean);
 }
 
 export interface DetectPlan extends HeadRunPlan {

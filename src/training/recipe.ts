@@ -115,8 +115,11 @@ const detectSchema = v.strictObject({
 const segmentSchema = v.strictObject({
   ...common,
   evaluation: wholePicture,
-  /** Cross-entropy of every pixel, plus `auxiliary` times that of the second head; 0 for none. */
-  loss: v.strictObject({ smoothing: below1, auxiliary: atLeast0 }),
+  /**
+   * Cross-entropy of every pixel, plus `auxiliary` times that of the second head; 0 for none. Pixels weigh by their
+   * class's share of all pixels to the power −`balance` (`balancedWeights`); 0 for alike.
+   */
+  loss: v.strictObject({ smoothing: below1, auxiliary: atLeast0, balance: v.optional(share, 0) }),
   /** @see SegmentAugmentation */
   augment: v.strictObject({ color, scale: range, flip: share }),
 });

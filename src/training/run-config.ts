@@ -53,6 +53,8 @@ export interface DetectConfig extends RunBasics {
 export interface SegmentConfig extends RunBasics {
   readonly task: 'segment';
   readonly head: SegmentHead;
+  /** What a pixel of each class weighs in the loss; absent: all the same. */
+  readonly classWeights?: readonly number[];
   readonly recipe: SegmentRecipe;
 }
 
@@ -77,6 +79,7 @@ const schema = v.strictObject({
   form: v.picklist(['train', 'deploy']),
   labels: v.array(v.string()),
   categoryIds: v.exactOptional(v.array(v.union([v.pipe(v.number(), v.integer()), v.string()]))),
+  classWeights: v.exactOptional(v.array(v.pipe(v.number(), v.finite(), v.gtValue(0)))),
   transform: v.unknown(),
   recipe: v.unknown(),
   data: v.strictObject({
@@ -95,7 +98,7 @@ export function checkRunConfig(value: unknown, where: string): RunConfig {
     const faults = result.issues.map((issue) => `${v.getDotPath(issue) ?? 'value'}: ${issue.message}`);
     throw new UsageError(`${where}: ${faults.join('; ')}.`, { faults });
   }
-  const { task, head, ...rest } = result.output;
+  const { task, head, classWeights, ...rest } = result.output;
   validateConfig(rest.model);
   const basics = { ...rest, transform: checkEvalTransform(rest.transform, `${where}: transform`) };
   const at = `${where}: recipe`;
@@ -105,7 +108,10 @@ export function checkRunConfig(value: unknown, where: string): RunConfig {
   if (known.task === 'detect' && task === 'detect')
     return { ...basics, recipe: checkDetectRecipe(rest.recipe, at), task, head: known };
   if (known.task === 'segment' && task === 'segment')
-    return { ...basics, recipe: checkSegmentRecipe(rest.recipe, at), task, head: known };
+    return {
+      ...{ ...basics, recipe: checkSegmentRecipe(rest.recipe, at), task, head: known },
+      ...(classWeights ? { classWeights } : {}),
+    };
   throw new UsageError(`${where}: the task is "${task}", but the head is one for "${known.task}".`);
 }
 

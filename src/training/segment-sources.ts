@@ -11,7 +11,7 @@ export interface SegmentSources {
 }
 
 /** How pictures of a size and strength are made; the same object for the same, so that epochs may overlap. */
-export function segmentPictures({ recipe, transform }: SegmentConfig) {
+export function segmentPictures({ recipe, transform, classWeights }: SegmentConfig) {
   const known = new Map<string, SegmentPictures>();
   return ({ size, strength }: Pick<TrainRequest, 'size' | 'strength'>): SegmentPictures => {
     const key = `${size} ${strength}`;
@@ -20,6 +20,7 @@ export function segmentPictures({ recipe, transform }: SegmentConfig) {
       augmentation: recipe.augment,
       interpolation: transform.interpolation,
       normalization: transform,
+      ...(classWeights ? { weights: classWeights } : {}),
       size,
       strength,
     };

@@ -74,8 +74,12 @@ const evenly =
   (_: unknown, i: number, all: readonly unknown[]): boolean =>
     Math.floor((i * count) / all.length) !== Math.floor(((i - 1) * count) / all.length) || i === 0;
 
-/** Cross-entropy of all pixels that have a class, and a share of the second head's. @see arXiv:1612.01105, 3.3 */
-export function segmentLoss({ loss }: Pick<SegmentRecipe, 'loss'>): AddLoss {
+/** Cross-entropy of all pixels that have a class (weighed as their targets are), and a share of the second head's. @see arXiv:1612.01105, 3.3 */
+export function segmentLoss({
+  loss,
+}: {
+  readonly loss: Pick<SegmentRecipe['loss'], 'smoothing' | 'auxiliary'>;
+}): AddLoss {
   return (b, outputs) => {
     const logits = requiredOutput(outputs, 'logits');
     const { smoothing, auxiliary } = loss;

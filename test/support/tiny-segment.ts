@@ -1,4 +1,5 @@
 /** Drawn pictures with class masks, and a net so small that it learns them in a moment. */
+import { checkAnnotations } from '../../src/data/annotations/check-annotations.ts';
 import { openAnnotated } from '../../src/data/annotations/open-annotated.ts';
 import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
 import { annotatedFiles } from '../../src/data/procedural-annotated.ts';
@@ -16,6 +17,7 @@ export interface TinySegment {
   readonly widths: readonly number[];
   readonly channels: number;
   readonly set?: readonly string[];
+  readonly radius?: readonly [least: number, most: number];
 }
 
 export async function tinySegment({
@@ -27,13 +29,17 @@ export async function tinySegment({
   widths,
   channels,
   set = [],
+  radius = [0.25, 0.4],
 }: TinySegment) {
   const decoder = createPortableDecoder({ advice: '' });
   const files = annotatedFiles({
     ...{ train, val, seed: 3, annotations: 'masks', width: size, height: size, kinds: ['circle'] },
-    ...{ radius: [0.25, 0.4], occluders: 0, texture: 0.3 },
+    ...{ radius, occluders: 0, texture: 0.3 },
   });
-  const splits = await openAnnotated(files, decoder, { task: 'segment' });
+  const { data: splits } = await checkAnnotations(
+    await openAnnotated(files, decoder, { task: 'segment' }),
+    decoder,
+  );
   const { config, weights } = prepareSegmentRun({
     name: 'circles',
     labels: splits.classes,
@@ -41,6 +47,7 @@ export async function tinySegment({
     head: { channels, rates: [2, 4], outputStride: 8 },
     data: { name: 'circles', train, validation: val, holdOut: null },
     recipe: 'small-segment',
+    pixels: splits.train.pixels,
     ...{ epochs, batch, size, set },
   });
   const data = jointData(splits, createInlinePool(decoder), { cacheBytes: 2 ** 26 });

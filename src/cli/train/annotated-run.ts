@@ -75,7 +75,7 @@ export async function prepareAnnotatedRun(
   const prepared =
     task === 'detect'
       ? prepareDetectRun({ ...plan, ...detectChoices(splits, flags) })
-      : prepareSegmentRun({ ...plan, head });
+      : prepareSegmentRun({ ...plan, head, pixels: splits.train.pixels });
   const origin = from
     ? `${printable(from.name)}, ${prepared.config.form} form; fresh: ${prepared.fresh.join(', ') || 'nothing'}`
     : `fresh weights, seed ${prepared.config.recipe.seed}`;

@@ -44,6 +44,8 @@ export interface AnnotatedDataset extends Dataset<Annotation> {
   readonly categoryIds?: readonly CategoryId[];
   /** For class masks: stored number → index of a class, IGNORE or UNKNOWN; 256 entries. */
   readonly coding: Uint8Array | undefined;
+  /** For class masks that have been checked: pixels of each class in all of them. */
+  readonly pixels?: readonly number[];
 }
 
 export type AnnotationFormat = 'coco' | 'voc' | 'yolo' | 'masks';

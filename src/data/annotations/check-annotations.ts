@@ -70,7 +70,10 @@ export async function checkAnnotations(
     }
     const samples = checked.flatMap(({ sample }) => sample ?? []);
     parts.push({ split, pictures: samples.length, perClass });
-    return { ...part, samples };
+    const masked = checked.flatMap(({ pixels }) => (pixels ? [pixels] : []));
+    const summed = (_: unknown, index: number): number =>
+      masked.reduce((sum, pixels) => sum + (pixels[index] ?? 0), 0);
+    return { ...part, samples, ...(masked.length > 0 ? { pixels: part.classes.map(summed) } : {}) };
   };
   const checkedTrain = await check(train, 'train');
   const checkedTest = test && (await check(test, 'test'));
@@ -103,6 +106,8 @@ interface Checked {
   readonly found: readonly Finding[];
   /** Classes that occur, once an object, or once a mask. */
   readonly present: readonly number[];
+  /** Of each class, where there is a mask. */
+  readonly pixels?: readonly number[];
 }
 
 async function checkSample(
@@ -121,11 +126,11 @@ async function checkSample(
       note('picture-size', target.where, `annotated ${sizeText(said)}, "${path}" is ${sizeText(size)}`);
     if (target.classMask !== undefined) {
       for (const object of target.objects) checkDrawn(object, size, note);
-      const present = await checkMask(target.classMask, size, coding, files, note);
+      const pixels = await checkMask(target.classMask, size, coding, files, note);
+      if (!pixels) return { found, present: [] };
+      const present = [...pixels.keys()].filter((index) => (pixels[index] ?? 0) > 0);
       // Pictures may be shrunk as they are read; masks are held against this size.
-      return present
-        ? { sample: { path, target: { ...target, objects: [], size } }, found, present }
-        : { found, present: [] };
+      return { sample: { path, target: { ...target, objects: [], size } }, found, present, pixels };
     }
     const objects = target.objects.flatMap((object) => checkObject(object, size, note));
     if (objects.length === 0) note('empty', target.where, path);
@@ -141,7 +146,7 @@ type Note = (kind: FindingKind, where: string, detail: string) => void;
 
 const sizeText = ({ width, height }: PictureSize): string => `${width}×${height}`;
 
-/** @returns classes in the mask, undefined when it cannot be used */
+/** @returns pixels of each class, undefined when the mask cannot be used */
 async function checkMask(
   path: string,
   size: PictureSize,
@@ -165,9 +170,13 @@ async function checkMask(
     const pixels = strange.reduce((sum, value) => sum + (seen[value] ?? 0), 0);
     note('unknown-values', path, `${strange.slice(0, 8).join(', ')} on ${pixels} pixels`);
   }
-  const classes = values.map((value) => coding?.[value] ?? UNKNOWN).filter((index) => index < UNKNOWN);
-  if (classes.length === 0) note('empty', path, 'no pixel is of a class');
-  return classes;
+  const pixels: number[] = new Array(UNKNOWN).fill(0);
+  for (const value of values) {
+    const index = coding?.[value] ?? UNKNOWN;
+    if (index < UNKNOWN) pixels[index] = (pixels[index] ?? 0) + (seen[value] ?? 0);
+  }
+  if (pixels.every((count) => count === 0)) note('empty', path, 'no pixel is of a class');
+  return pixels;
 }
 
 /** What a mask that is drawn of objects cannot show. */

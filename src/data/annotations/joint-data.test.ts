@@ -21,6 +21,8 @@ describe('class targets', () => {
     writeClassTargets(mask, 3, targets, 1);
     assert.ok(targets.subarray(0, 12).every((value) => value === 7));
     assert.deepEqual([...targets.subarray(12)], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]);
+    writeClassTargets(mask, 3, targets, 1, [0.5, 2, 4]);
+    assert.deepEqual([...targets.subarray(12)], [0.5, 0, 0, 0, 0, 4, 0, 0, 0, 0, 2, 0]);
   });
 
   test('a class that is none, and a row that is not there, are refused', () => {

@@ -11,7 +11,7 @@ export function renameClasses(
   classes: readonly string[],
   indices: readonly number[],
 ): AnnotatedDataset {
-  const { samples, coding, categoryIds, ...rest } = dataset;
+  const { samples, coding, categoryIds, pixels: _, ...rest } = dataset;
   const renamed = (category: number): number => indices[category] ?? IGNORE;
   return {
     ...rest,

@@ -128,13 +128,13 @@ function segmentWriter(
   { classes, shrink }: BatchTask,
   { targets }: BatchBuffers,
 ): SampleWriter {
-  const { size, augmentation, interpolation, normalization, strength } = pictures;
+  const { size, augmentation, interpolation, normalization, strength, weights } = pictures;
   const target = { width: size, height: size, interpolation, fill: meanColour(normalization) };
   const weaker = weakened(augmentation, strength);
   return (row, sample, _, random) => {
     const { image, classMask } = augmentForSegmentation(jointSample(sample, shrink), weaker, target, random);
     if (!classMask) throw new DataError(`"${sample[0].path}" has no class mask to learn from.`);
-    writeClassTargets(classMask, classes, targets, row);
+    writeClassTargets(classMask, classes, targets, row, weights);
     return image;
   };
 }

@@ -18,7 +18,7 @@ export interface Batch {
   readonly images: Float32Array;
   /**
    * What the net is to say, zeros where there is no sample. Classes: [N, classes], one 1 a row, or two shares where
-   * samples are mixed. `segment`: [N, H, W, classes], one 1 a pixel, none where it is ignored. `detect`: [N, A], an
+   * samples are mixed. `segment`: [N, H, W, classes], one 1 (or its class's weight) a pixel, none where it is ignored. `detect`: [N, A], an
    * anchor's class, background, or −1 where it does not count. Evaluation of objects or masks: none.
    */
   readonly targets: Float32Array;
@@ -66,6 +66,8 @@ export interface DetectPictures extends AugmentedPictures {
 export interface SegmentPictures extends AugmentedPictures {
   readonly kind: 'segment';
   readonly augmentation: SegmentAugmentation;
+  /** What is written of a pixel of each class; default 1. */
+  readonly weights?: readonly number[];
 }
 
 /** Pictures as they are evaluated and predicted from. */
