@@ -45,6 +45,12 @@ export function formatAttrs<K extends OpKind>(node: Node<K>): string {
   return row<K>(node.kind).format(node.attrs);
 }
 
+/** Whether an input of a net's op is pictures or what was made of them (x, y); the others are weights. */
+export function readsPictures(node: Node<NetOpKind>, index: number): boolean {
+  const { inputs } = row(node.kind);
+  return ['x', 'y', 'x…'].includes(inputs[Math.min(index, inputs.length - 1)] ?? '');
+}
+
 export function isNetNode(node: Node): node is Node<NetOpKind> {
   return Object.hasOwn(netOps, node.kind);
 }

@@ -28,8 +28,14 @@ test('graphs that do not treat pictures apart have no number of pictures', () =>
   const x = adds.input('x', [4, 2, 2, 3]);
   adds.output('y', adds.node('sum', 'sum', {}, [x, adds.parameter('p', [4, 2, 2, 3], 'weight')]));
   const graph = adds.finish();
-  assert.equal(imagesOf(graph), 4);
+  assert.equal(imagesOf(graph), undefined);
   assert.equal(withImages(graph, 2), undefined);
+
+  // Weights that are inputs may have as many rows as there are pictures.
+  const given = graphBuilder('given');
+  const inputs = [given.input('x', [3, 8]), given.input('weight', [3, 8])];
+  given.output('y', given.node('linear', 'linear', {}, inputs));
+  assert.equal(imagesOf(given.finish()), undefined);
 
   const loses = graphBuilder('loses');
   const logits = loses.input('logits', [4, 3]);

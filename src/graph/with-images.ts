@@ -1,11 +1,19 @@
 import type { Shape } from '../tensor/tensor.ts';
 import { checkGraph } from './check.ts';
 import { type CheckedGraph, type Value, valueAt } from './graph.ts';
-import { isNetNode, outputShapes } from './node-rules.ts';
+import { isNetNode, outputShapes, readsPictures } from './node-rules.ts';
 
-/** How many pictures all inputs and outputs have; undefined where they differ, or where something else than a net computes. */
+/**
+ * How many pictures all inputs and outputs have; undefined where they differ, or where something else computes than a net
+ * whose weights are parameters.
+ */
 export function imagesOf(graph: CheckedGraph): number | undefined {
-  if (graph.updates.length > 0 || graph.gate !== undefined || !graph.nodes.every(isNetNode)) return undefined;
+  if (graph.updates.length > 0 || graph.gate !== undefined) return undefined;
+  const weights = new Set(graph.parameters.map(({ value }) => value));
+  const apart = graph.nodes.every(
+    (node) => isNetNode(node) && node.inputs.every((id, i) => readsPictures(node, i) !== weights.has(id)),
+  );
+  if (!apart) return undefined;
   const ends = [...graph.inputs, ...graph.outputs.map(({ value }) => value)];
   const counts = new Set(ends.map((id) => valueAt(graph, id).shape[0]));
   const [images] = counts;
@@ -15,7 +23,7 @@ export function imagesOf(graph: CheckedGraph): number | undefined {
 /**
  * The same net for another number of pictures. Ops of nets treat pictures apart, so each gets the answer it gets among
  * others.
- * @returns undefined where the net takes no such number, as when it adds a parameter of the inputs' shape
+ * @returns undefined where the graph has no number of pictures that could be changed
  */
 export function withImages(graph: CheckedGraph, images: number): CheckedGraph | undefined {
   if (imagesOf(graph) === undefined) return undefined;
