@@ -23,7 +23,7 @@ import type { ServedCode, ThreadPool } from './thread-pool.ts';
 /**
  * How long threads look for work before they sleep. Natively some 0.1 ms: longer than most tiles, for who sleeps is
  * woken late and often beside the thread that wakes it, on one processor. No longer, for beside a busy process a thread
- * that sleeps now and then gets its turn sooner: with 0.2 ms two threads were slower there than one. In WebAssembly
+ * that sleeps now and then gets its turn sooner: with 0.2 ms two threads of AVX2 were slower there than one. In WebAssembly
  * about 50 µs.
  */
 const SPINS = { native: 200_000, wasm: 20_000 } as const;
