@@ -31,6 +31,9 @@ const readers: Readonly<Partial<Record<DType, Reader>>> = {
   bool: (v, o) => (v.getUint8(o) ? 1 : 0),
 };
 
+/** Floats are stored little endian; where the machine's are too, as almost everywhere, bytes are copied as they are. */
+const storedAsHere = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
 /** Stored bytes as numbers; f64 stays f64, everything else becomes f32. @throws FormatError for complex data */
 export function rawToTensor(raw: RawTensor): Tensor {
   const count = elementCount(raw.shape);
@@ -44,6 +47,10 @@ export function rawToTensor(raw: RawTensor): Tensor {
     );
   }
   const data = raw.dtype === 'f64' ? new Float64Array(count) : new Float32Array(count);
+  if (storedAsHere && (raw.dtype === 'f32' || raw.dtype === 'f64')) {
+    new Uint8Array(data.buffer).set(raw.bytes);
+    return { shape: raw.shape, data };
+  }
   const view = new DataView(raw.bytes.buffer, raw.bytes.byteOffset, raw.bytes.byteLength);
   for (let i = 0; i < count; i++) data[i] = read(view, i * width);
   return { shape: raw.shape, data };
@@ -62,6 +69,12 @@ const writers: Readonly<Record<FloatDType, (view: DataView, byte: number, value:
 export function tensorToRaw(source: Tensor, dtype: FloatDType): RawTensor {
   const width = dtypeBytes[dtype];
   const bytes = new Uint8Array(source.data.length * width);
+  const here = source.data instanceof Float64Array ? 'f64' : 'f32';
+  if (storedAsHere && dtype === here) {
+    const { buffer, byteOffset, byteLength } = source.data;
+    bytes.set(new Uint8Array(buffer, byteOffset, byteLength));
+    return { dtype, shape: source.shape, bytes };
+  }
   const view = new DataView(bytes.buffer);
   const write = writers[dtype];
   for (let i = 0; i < source.data.length; i++) write(view, i * width, source.data[i] ?? 0);
