@@ -43,6 +43,8 @@ export interface ProductSpec {
   readonly positionStride: number;
   readonly lineStride: number;
   readonly chunks: readonly ProductChunk[];
+  /** Terms of inputs: chunks that follow each other and differ in the term only. */
+  readonly inputTerms: number;
   /** Numbers in a chunk, even, at most 32. */
   readonly chunk: number;
   readonly outputStride: number;

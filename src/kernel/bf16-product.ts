@@ -118,6 +118,7 @@ function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan
         positionStride: read.positionStride,
         lineStride: read.lineStride,
         chunks,
+        inputTerms: how.terms.input,
         chunk: cut.width,
         outputStride,
         outputLineStride: read.positions * outputStride,

@@ -12,6 +12,7 @@ import { EngineError } from '../errors.ts';
 import {
   type FinishRow,
   type PanelPlace,
+  type ProductChunk,
   type ProductSpec,
   type ProductUnit,
   ROW_BYTES,
@@ -114,25 +115,66 @@ export const dotUnit: ProductUnit = {
   emit: (a, _, walk) => walk((place, finish) => emitDotPanel(a, place, finish)),
 };
 
+/** Chunks that come one like the other: a turn of a loop, so many times. */
+interface Stretch {
+  readonly turn: readonly ProductChunk[];
+  readonly turns: number;
+  /** Bytes of input from a turn to the next. */
+  readonly step: number;
+}
+
+/** A long sum that is written out comes from the second cache: code as well as weights, and code is slower. */
+function stretchesOf({ chunks, inputTerms }: ProductSpec): readonly Stretch[] {
+  const stretches: Stretch[] = [];
+  for (let first = 0; first < chunks.length; ) {
+    const turn = chunks.slice(first, first + inputTerms);
+    const step = (chunks[first + inputTerms]?.offset ?? 0) - (turn[0]?.offset ?? 0);
+    const like = ({ offset, terms }: ProductChunk, i: number): boolean => {
+      const own = turn[i % inputTerms];
+      return offset === (own?.offset ?? 0) + Math.floor(i / inputTerms) * step && terms === own?.terms;
+    };
+    const other = chunks.slice(first).findIndex((chunk, i) => !like(chunk, i));
+    const turns = Math.max(1, Math.floor((other < 0 ? chunks.length - first : other) / inputTerms));
+    stretches.push({ turn, turns, step });
+    first += turns * inputTerms;
+  }
+  return stretches;
+}
+
 function emitDotPanel(a: VectorAssembler, place: PanelPlace, finish: FinishRow): void {
-  const { spec, input, weights, columns } = place;
+  const { spec, columns } = place;
   const sums = Array.from({ length: spec.positions }, () => columns.map(() => a.newVec()));
-  for (const row of sums) for (const [c, sum] of row.entries()) a.load(sum, at(weights, c * ROW_BYTES));
+  for (const row of sums) for (const [c, sum] of row.entries()) a.load(sum, at(place.weights, c * ROW_BYTES));
   const factors = columns.map(() => a.newVec());
   const x = a.newVec();
-  let block = 0;
-  for (const { offset, terms } of spec.chunks)
-    for (let term = 0; term < terms; term++) {
-      for (let pair = 0; pair < spec.chunk / 2; pair++) {
-        for (const [c, factor] of factors.entries())
-          a.load(factor, at(weights, place.weightBlock(block, c) + pair * ROW_BYTES));
-        for (const [p, row] of sums.entries()) {
-          a.load(x, broadcastAt(input, p * spec.positionStride + offset + pair * 4));
-          for (const [c, sum] of row.entries()) a.dotBf16(sum, x, factors[c] ?? x);
+  const [input, weights] = [a.newInt(), a.newInt()];
+  a.moveInt(input, place.input);
+  a.moveInt(weights, place.weights);
+  const blockBytes = place.weightBlock(1, 0) - place.weightBlock(0, 0);
+  const emitTurn = (turn: readonly ProductChunk[]): void => {
+    let block = 0;
+    for (const { offset, terms } of turn)
+      for (let term = 0; term < terms; term++) {
+        for (let pair = 0; pair < spec.chunk / 2; pair++) {
+          for (const [c, factor] of factors.entries())
+            a.load(factor, at(weights, place.weightBlock(block, c) + pair * ROW_BYTES));
+          for (const [p, row] of sums.entries()) {
+            a.load(x, broadcastAt(input, p * spec.positionStride + offset + pair * 4));
+            for (const [c, sum] of row.entries()) a.dotBf16(sum, x, factors[c] ?? x);
+          }
         }
+        block++;
       }
-      block++;
-    }
+    a.addInt(weights, block * blockBytes);
+  };
+  for (const { turn, turns, step } of stretchesOf(spec)) {
+    a.loop(turns, () => {
+      emitTurn(turn);
+      if (turns > 1) a.addInt(input, step);
+    });
+    if (turns > 1) a.subtractInt(input, turns * step);
+  }
+  a.freeInt(input, weights);
   a.freeVec(x, ...factors);
   for (const [p, row] of sums.entries()) finish(p, row);
   a.freeVec(...sums.flat());
