@@ -3,7 +3,7 @@ import type { ActivationName } from '../src/graph/activations.ts';
 import { nodeCosts } from '../src/graph/cost.ts';
 import { type ConvGeometry, convGeometry, formatGeometry } from '../src/graph/geometry.ts';
 import { type CheckedGraph, type Node, valueAt } from '../src/graph/graph.ts';
-import type { ConvTask } from '../src/kernel/convolution-row.ts';
+import type { ConvTask } from '../src/kernel/convolution/convolution-row.ts';
 import type { Random } from '../src/tensor/random.ts';
 import { elementCount, formatShape } from '../src/tensor/tensor.ts';
 

@@ -6,8 +6,8 @@
 import type { Machine } from '../src/assembler/machine.ts';
 import { EngineError } from '../src/errors.ts';
 import { valueAt } from '../src/graph/graph.ts';
-import { bf16GemmRows, hasBf16Products, paysInBf16 } from '../src/kernel/bf16-gemm.ts';
-import { type GemmTask, gemmRow, gemmRows } from '../src/kernel/gemm.ts';
+import { bf16GemmRows, hasBf16Products, paysInBf16 } from '../src/kernel/bf16/training/bf16-gemm.ts';
+import { type GemmTask, gemmRow, gemmRows } from '../src/kernel/product/gemm.ts';
 import { mobileOneConfig } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';

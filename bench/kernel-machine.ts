@@ -2,7 +2,7 @@
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import { createWasmMachine } from '../src/assembler/wasm/wasm-machine.ts';
 import { EngineError, UsageError } from '../src/errors.ts';
-import { type PeakKind, planPeak } from '../src/kernel/peak.ts';
+import { type PeakKind, planPeak } from '../src/kernel/product/peak.ts';
 import { nodeWasmFeatures } from '../src/platform/node/cpu-features-wasm.ts';
 import { createNativeMachine, nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
 import { area, loadPlan } from '../test/support/run-plan.ts';

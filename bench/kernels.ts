@@ -18,11 +18,11 @@ import {
   isDense,
   planBf16Convolution,
   productTerms,
-} from '../src/kernel/bf16-convolution.ts';
-import { type ConvTask, convSizes } from '../src/kernel/convolution-row.ts';
-import { convolutionRow, planConvolution } from '../src/kernel/convolution-task.ts';
-import type { TaskPlan } from '../src/kernel/plan.ts';
-import type { PixelStorage } from '../src/kernel/storage.ts';
+} from '../src/kernel/bf16/inference/bf16-convolution.ts';
+import { type ConvTask, convSizes } from '../src/kernel/convolution/convolution-row.ts';
+import { convolutionRow, planConvolution } from '../src/kernel/convolution/convolution-task.ts';
+import type { TaskPlan } from '../src/kernel/plan/plan.ts';
+import type { PixelStorage } from '../src/kernel/vector/storage.ts';
 import { mobileOneConfig, variantNames } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { bfloat16ToNumber } from '../src/tensor/half.ts';

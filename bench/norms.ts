@@ -5,10 +5,10 @@
  */
 import type { Machine, MachineMemory } from '../src/assembler/machine.ts';
 import { EngineError } from '../src/errors.ts';
-import { planElementwise } from '../src/kernel/elementwise.ts';
-import { planNormSum } from '../src/kernel/norm-sum.ts';
-import { planNormSumGrad } from '../src/kernel/norm-sum-grad.ts';
-import type { TaskPlan } from '../src/kernel/plan.ts';
+import { planElementwise } from '../src/kernel/elementwise/elementwise.ts';
+import { planNormSum } from '../src/kernel/norm/norm-sum.ts';
+import { planNormSumGrad } from '../src/kernel/norm/norm-sum-grad.ts';
+import type { TaskPlan } from '../src/kernel/plan/plan.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, type Shape } from '../src/tensor/tensor.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';

@@ -6,13 +6,31 @@ import { fileURLToPath } from 'node:url';
 
 const src = fileURLToPath(new URL('../src', import.meta.url));
 
+/** Kernels, from what all of them are made of to whole blocks. */
+const belowKernels = ['errors.ts', 'tensor', 'graph', 'assembler', 'kernel/plan', 'kernel/vector'];
+const kernelLayers = {
+  'kernel/plan': ['errors.ts', 'tensor', 'graph', 'assembler'],
+  'kernel/vector': belowKernels,
+  'kernel/copy': belowKernels,
+  'kernel/elementwise': belowKernels,
+  'kernel/optimizer': [...belowKernels, 'kernel/elementwise'],
+  'kernel/loss': [...belowKernels, 'kernel/elementwise'],
+  'kernel/norm': belowKernels,
+  'kernel/pool': [...belowKernels, 'kernel/copy'],
+  'kernel/product': belowKernels,
+  'kernel/convolution': [...belowKernels, 'kernel/copy', 'kernel/product'],
+  'kernel/bf16/inference': [...belowKernels, 'kernel/convolution'],
+  'kernel/bf16/training': [...belowKernels, 'kernel/convolution', 'kernel/product'],
+  'kernel/merge': [...belowKernels, 'kernel/convolution', 'kernel/product'],
+};
+
 /** What each place may import, besides itself. A place is the longest matching path prefix. */
 const layers = {
   'errors.ts': [],
   tensor: ['errors.ts'],
   graph: ['errors.ts', 'tensor'],
   assembler: ['errors.ts', 'tensor'],
-  kernel: ['errors.ts', 'tensor', 'graph', 'assembler'],
+  ...kernelLayers,
   'engine/engine.ts': ['errors.ts', 'tensor', 'graph'],
   'engine/bind.ts': ['errors.ts', 'tensor', 'graph'],
   'engine/reference': ['errors.ts', 'tensor', 'graph', 'engine/engine.ts', 'engine/bind.ts'],

@@ -6,7 +6,7 @@ import { lowerTraining } from '../src/engine/cpu/lower-training.ts';
 import { forward } from '../src/engine/reference/forward.ts';
 import type { OpKind } from '../src/graph/graph.ts';
 import { valueAt } from '../src/graph/graph.ts';
-import type { TaskPlan } from '../src/kernel/plan.ts';
+import type { TaskPlan } from '../src/kernel/plan/plan.ts';
 import { toFloat64 } from '../src/tensor/tensor.ts';
 import { caseError, caseGraph, caseValues, type OpCase } from './cases/op-case.ts';
 import { trainingCases } from './cases/training-ops.ts';

@@ -8,12 +8,12 @@ import { type ActivationName, activations } from '../graph/activations.ts';
 import { convGeometry, type GeometryOptions, windowOutputSize } from '../graph/geometry.ts';
 import { createRandom, type Random } from '../tensor/random.ts';
 import { elementCount, type Shape, type Tensor } from '../tensor/tensor.ts';
-import { planConcat } from './concat.ts';
-import { type ElementwiseLink, elementwiseInPlace, planElementwise } from './elementwise.ts';
-import { planPool2d } from './pool2d.ts';
-import { planResizeBilinear } from './resize-bilinear.ts';
-import { planSoftmax } from './softmax.ts';
-import { planGlobalAveragePool } from './spatial-sum.ts';
+import { planConcat } from './copy/concat.ts';
+import { type ElementwiseLink, elementwiseInPlace, planElementwise } from './elementwise/elementwise.ts';
+import { planSoftmax } from './loss/softmax.ts';
+import { planPool2d } from './pool/pool2d.ts';
+import { planResizeBilinear } from './pool/resize-bilinear.ts';
+import { planGlobalAveragePool } from './pool/spatial-sum.ts';
 
 const EPSILON = 2 ** -23;
 

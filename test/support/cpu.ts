@@ -1,7 +1,7 @@
 /** The CPU engine with every target of this process, and a pool of its own. */
 import { createCpuEngine } from '../../src/engine/cpu/cpu-engine.ts';
 import { lowerTraining } from '../../src/engine/cpu/lower-training.ts';
-import { bf16Products } from '../../src/kernel/bf16-products.ts';
+import { bf16Products } from '../../src/kernel/bf16/training/bf16-products.ts';
 import { nodeMachines } from '../../src/platform/node/cpu-engine.ts';
 import { nativeSupport } from '../../src/platform/node/executable-memory-machine.ts';
 import { openThreadPlacement } from '../../src/platform/node/thread-placement.ts';

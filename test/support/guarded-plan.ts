@@ -1,6 +1,6 @@
 /** Runs a task plan with every buffer between guard words or before a page that faults, for kernel tests. */
 import assert from 'node:assert/strict';
-import type { TaskPlan } from '../../src/kernel/plan.ts';
+import type { TaskPlan } from '../../src/kernel/plan/plan.ts';
 import { type GuardedBytes, type GuardedFloats, guardedBytes, guardedFloats } from './guarded-floats.ts';
 import type { TestMachine } from './machines.ts';
 import { loadPlan } from './run-plan.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { systemV } from '../../src/assembler/x64/registers.ts';
 import type { X64Target } from '../../src/assembler/x64/x64-assembler.ts';
 import { X64Code } from '../../src/assembler/x64/x64-code.ts';
-import type { TaskPlan } from '../../src/kernel/plan.ts';
+import type { TaskPlan } from '../../src/kernel/plan/plan.ts';
 
 /** @param leastRepeated names that must come up again at least so often, or nothing was compared */
 export function assertOneCodePerName(

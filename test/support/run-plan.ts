@@ -1,7 +1,7 @@
 /** Lays a task plan out in a machine's memory and runs it on one thread, for kernel tests and benchmarks. */
 import type { KernelId, Machine, MachineMemory } from '../../src/assembler/machine.ts';
 import { STEP, STEP_BYTES } from '../../src/assembler/runner-layout.ts';
-import { evenCalls, type Slot, type TaskPlan, writeConstant } from '../../src/kernel/plan.ts';
+import { evenCalls, type Slot, type TaskPlan, writeConstant } from '../../src/kernel/plan/plan.ts';
 
 /** Bytes that JavaScript and kernels see. */
 export interface Area {

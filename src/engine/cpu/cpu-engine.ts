@@ -1,7 +1,7 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
-import { bf16Row } from '../../kernel/bf16-convolution.ts';
-import type { RoundedProducts } from '../../kernel/rounded-products.ts';
+import { bf16Row } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import type { RoundedProducts } from '../../kernel/convolution/rounded-products.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
 import type { CompileOptions, Engine, Precision, Session } from '../engine.ts';

@@ -1,6 +1,6 @@
 import type { ValueId } from '../../graph/graph.ts';
-import type { BufferName, Constant, Tile } from '../../kernel/plan.ts';
-import { type BufferPlace, renameTiles } from '../../kernel/rename-buffers.ts';
+import type { BufferName, Constant, Tile } from '../../kernel/plan/plan.ts';
+import { type BufferPlace, renameTiles } from '../../kernel/plan/rename-buffers.ts';
 import { alignUp } from './arena.ts';
 import type { Task } from './program.ts';
 

@@ -5,7 +5,7 @@ import {
   type InputGradTask,
   type InputGradTerm,
   planInputGrad,
-} from '../../kernel/conv-gradients.ts';
+} from '../../kernel/convolution/conv-gradients.ts';
 import { sameShape } from '../../tensor/tensor.ts';
 import type { ChainLink, ChainView } from './lowered.ts';
 import type { Body, Group } from './task-group.ts';

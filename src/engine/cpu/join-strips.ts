@@ -1,7 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ValueId } from '../../graph/graph.ts';
-import { type ConvTask, isComputed } from '../../kernel/convolution-row.ts';
-import { stripShares } from '../../kernel/strips.ts';
+import { type ConvTask, isComputed } from '../../kernel/convolution/convolution-row.ts';
+import { stripShares } from '../../kernel/convolution/strips.ts';
 import { convTask, type Group } from './task-group.ts';
 
 export interface Readers {

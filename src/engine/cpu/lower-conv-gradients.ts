@@ -1,5 +1,5 @@
-import { planInputGrad, planWeightGrad } from '../../kernel/conv-gradients.ts';
-import { planGemm } from '../../kernel/gemm.ts';
+import { planInputGrad, planWeightGrad } from '../../kernel/convolution/conv-gradients.ts';
+import { planGemm } from '../../kernel/product/gemm.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 

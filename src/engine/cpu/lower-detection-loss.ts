@@ -1,4 +1,4 @@
-import { planSsdLoss, planSsdLossGrad } from '../../kernel/ssd-loss.ts';
+import { planSsdLoss, planSsdLossGrad } from '../../kernel/loss/ssd-loss.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 

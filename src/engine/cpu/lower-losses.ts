@@ -1,5 +1,8 @@
-import { planBinaryCrossEntropy, planBinaryCrossEntropyGrad } from '../../kernel/binary-cross-entropy.ts';
-import { planCrossEntropy, planCrossEntropyGrad } from '../../kernel/cross-entropy.ts';
+import {
+  planBinaryCrossEntropy,
+  planBinaryCrossEntropyGrad,
+} from '../../kernel/loss/binary-cross-entropy.ts';
+import { planCrossEntropy, planCrossEntropyGrad } from '../../kernel/loss/cross-entropy.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';

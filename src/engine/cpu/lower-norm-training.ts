@@ -1,6 +1,6 @@
-import { planChannelSum } from '../../kernel/channel-sum.ts';
-import { planNormSum } from '../../kernel/norm-sum.ts';
-import { planNormSumGrad } from '../../kernel/norm-sum-grad.ts';
+import { planChannelSum } from '../../kernel/norm/channel-sum.ts';
+import { planNormSum } from '../../kernel/norm/norm-sum.ts';
+import { planNormSumGrad } from '../../kernel/norm/norm-sum-grad.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 

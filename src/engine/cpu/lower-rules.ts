@@ -2,11 +2,11 @@ import { EngineError } from '../../errors.ts';
 import { convGeometry } from '../../graph/geometry.ts';
 import type { NetOpKind, Node, ValueId } from '../../graph/graph.ts';
 import { isNetNode } from '../../graph/node-rules.ts';
-import { planConcat } from '../../kernel/concat.ts';
-import { planPool2d } from '../../kernel/pool2d.ts';
-import { planResizeBilinear } from '../../kernel/resize-bilinear.ts';
-import { planSoftmax } from '../../kernel/softmax.ts';
-import { planGlobalAveragePool } from '../../kernel/spatial-sum.ts';
+import { planConcat } from '../../kernel/copy/concat.ts';
+import { planSoftmax } from '../../kernel/loss/softmax.ts';
+import { planPool2d } from '../../kernel/pool/pool2d.ts';
+import { planResizeBilinear } from '../../kernel/pool/resize-bilinear.ts';
+import { planGlobalAveragePool } from '../../kernel/pool/spatial-sum.ts';
 import { type Shape, sameShape } from '../../tensor/tensor.ts';
 import {
   type ChainLink,

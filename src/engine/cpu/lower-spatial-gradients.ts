@@ -1,9 +1,9 @@
-import { planPool2dGradient } from '../../kernel/pool2d-gradient.ts';
-import { planResizeBilinearGradient } from '../../kernel/resize-bilinear-gradient.ts';
-import { planSliceChannels } from '../../kernel/slice-channels.ts';
-import { planSoftmaxGradient } from '../../kernel/softmax-gradient.ts';
-import { planSpatialDot } from '../../kernel/spatial-sum.ts';
-import { planSpread } from '../../kernel/spread.ts';
+import { planSliceChannels } from '../../kernel/copy/slice-channels.ts';
+import { planSoftmaxGradient } from '../../kernel/loss/softmax-gradient.ts';
+import { planPool2dGradient } from '../../kernel/pool/pool2d-gradient.ts';
+import { planResizeBilinearGradient } from '../../kernel/pool/resize-bilinear-gradient.ts';
+import { planSpatialDot } from '../../kernel/pool/spatial-sum.ts';
+import { planSpread } from '../../kernel/pool/spread.ts';
 import { shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';
 

@@ -1,6 +1,6 @@
 import type { Node } from '../../graph/graph.ts';
-import { planClipFactor } from '../../kernel/clip-factor.ts';
-import { planAdamw, planLerp, planSgd, type StepTask } from '../../kernel/updates.ts';
+import { planClipFactor } from '../../kernel/optimizer/clip-factor.ts';
+import { planAdamw, planLerp, planSgd, type StepTask } from '../../kernel/optimizer/updates.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { type LowerContext, shapeOf, whole } from './lowered.ts';
 import type { TrainingLowerRules } from './training-rules.ts';

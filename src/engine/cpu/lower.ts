@@ -2,15 +2,19 @@ import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import { ops as opTable } from '../../graph/ops.ts';
-import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16-convolution.ts';
-import { planInputGrad } from '../../kernel/conv-gradients.ts';
-import { isComputed } from '../../kernel/convolution-row.ts';
-import { type AnyConvTask, type ConvTask, rowsPlanner } from '../../kernel/convolution-task.ts';
-import { type ElementwiseLink, elementwiseInPlace, planElementwise } from '../../kernel/elementwise.ts';
-import type { TaskPlan } from '../../kernel/plan.ts';
-import type { RoundedProducts } from '../../kernel/rounded-products.ts';
-import type { PixelStorage } from '../../kernel/storage.ts';
-import { planStrips, type StripStage } from '../../kernel/strips.ts';
+import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import { planInputGrad } from '../../kernel/convolution/conv-gradients.ts';
+import { isComputed } from '../../kernel/convolution/convolution-row.ts';
+import { type AnyConvTask, type ConvTask, rowsPlanner } from '../../kernel/convolution/convolution-task.ts';
+import type { RoundedProducts } from '../../kernel/convolution/rounded-products.ts';
+import { planStrips, type StripStage } from '../../kernel/convolution/strips.ts';
+import {
+  type ElementwiseLink,
+  elementwiseInPlace,
+  planElementwise,
+} from '../../kernel/elementwise/elementwise.ts';
+import type { TaskPlan } from '../../kernel/plan/plan.ts';
+import type { PixelStorage } from '../../kernel/vector/storage.ts';
 import { sameShape, type Tensor } from '../../tensor/tensor.ts';
 import { gatherSmall } from './gather.ts';
 import { joinGradients, linkedGradient } from './join-gradients.ts';

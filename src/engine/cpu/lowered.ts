@@ -3,10 +3,10 @@ import { EngineError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { type CheckedGraph, type NetOpKind, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
-import type { InputGradTask } from '../../kernel/conv-gradients.ts';
-import type { ElementwiseLink } from '../../kernel/elementwise.ts';
-import type { TaskPlan } from '../../kernel/plan.ts';
-import type { RoundedProducts } from '../../kernel/rounded-products.ts';
+import type { InputGradTask } from '../../kernel/convolution/conv-gradients.ts';
+import type { RoundedProducts } from '../../kernel/convolution/rounded-products.ts';
+import type { ElementwiseLink } from '../../kernel/elementwise/elementwise.ts';
+import type { TaskPlan } from '../../kernel/plan/plan.ts';
 import type { Shape, Tensor } from '../../tensor/tensor.ts';
 
 /** A link of an element-wise chain whose operand is still a value of the graph. */

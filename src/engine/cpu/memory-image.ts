@@ -10,7 +10,7 @@ import {
   type Slot,
   type TileStep,
   writeConstant,
-} from '../../kernel/plan.ts';
+} from '../../kernel/plan/plan.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
 import type { Placement } from './placement.ts';

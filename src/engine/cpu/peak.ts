@@ -1,6 +1,6 @@
 import { EngineError } from '../../errors.ts';
 import { graphBuilder } from '../../graph/builder.ts';
-import { peakKind, planPeak } from '../../kernel/peak.ts';
+import { peakKind, planPeak } from '../../kernel/product/peak.ts';
 import { zeros } from '../../tensor/tensor.ts';
 import type { CpuEngineParts } from './cpu-engine.ts';
 import { lower } from './lower.ts';

@@ -1,5 +1,5 @@
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
-import { pixelBytes } from '../../kernel/storage.ts';
+import { pixelBytes } from '../../kernel/vector/storage.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import { type Arena, type Lifetime, layOut } from './arena.ts';
 import type { Program } from './program.ts';

@@ -1,6 +1,6 @@
 import type { ValueId } from '../../graph/graph.ts';
-import type { TaskPlan } from '../../kernel/plan.ts';
-import type { PixelStorage } from '../../kernel/storage.ts';
+import type { TaskPlan } from '../../kernel/plan/plan.ts';
+import type { PixelStorage } from '../../kernel/vector/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 
 /** A piece of work between tensors: one op with what was fused into it. Values are those `Program.storage` names. */

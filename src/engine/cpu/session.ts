@@ -2,7 +2,7 @@ import type { KernelId, LoadedCode, Machine, MachineMemory } from '../../assembl
 import { CONTROL, CONTROL_BYTES, STEP_BYTES } from '../../assembler/runner-layout.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
-import type { HostWork, KernelSpec } from '../../kernel/plan.ts';
+import type { HostWork, KernelSpec } from '../../kernel/plan/plan.ts';
 import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { NamedTensors, Session, TaskProfile } from '../engine.ts';
 import type { MachineProvider } from './machine-provider.ts';

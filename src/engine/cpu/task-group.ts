@@ -1,5 +1,5 @@
 import type { Node, ValueId } from '../../graph/graph.ts';
-import type { AnyConvTask, ConvTask } from '../../kernel/convolution-task.ts';
+import type { AnyConvTask, ConvTask } from '../../kernel/convolution/convolution-task.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import { type ChainLink, type Lowered, operandsOf } from './lowered.ts';
 

@@ -3,9 +3,9 @@
  * kernel that can write them so. Everything else stays f32.
  */
 import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
-import { type Bf16Precision, isDense, productTerms } from '../../kernel/bf16-convolution.ts';
-import { isDepthwise } from '../../kernel/depthwise.ts';
-import type { PixelStorage } from '../../kernel/storage.ts';
+import { type Bf16Precision, isDense, productTerms } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import { isDepthwise } from '../../kernel/convolution/depthwise/depthwise.ts';
+import type { PixelStorage } from '../../kernel/vector/storage.ts';
 import { operandsOf } from './lowered.ts';
 import { convSources, convTask, type Group } from './task-group.ts';
 

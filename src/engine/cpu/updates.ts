@@ -1,9 +1,9 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type ValueId, valueAt } from '../../graph/graph.ts';
-import { planElementwise } from '../../kernel/elementwise.ts';
-import type { TaskPlan, Tile } from '../../kernel/plan.ts';
-import { type BufferPlace, renameTiles } from '../../kernel/rename-buffers.ts';
+import { planElementwise } from '../../kernel/elementwise/elementwise.ts';
+import type { TaskPlan, Tile } from '../../kernel/plan/plan.ts';
+import { type BufferPlace, renameTiles } from '../../kernel/plan/rename-buffers.ts';
 import { elementCount } from '../../tensor/tensor.ts';
 import { alignUp } from './arena.ts';
 import type { Task } from './program.ts';

@@ -1,7 +1,7 @@
 /** Plans put together from plans: where parts keep things in scratch memory. */
-import { type PlacedPlan, placedSteps } from '../join-plans.ts';
-import type { TaskPlan, TileStep } from '../plan.ts';
-import type { BufferPlace } from '../rename-buffers.ts';
+import { type PlacedPlan, placedSteps } from '../plan/join-plans.ts';
+import type { TaskPlan, TileStep } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/rename-buffers.ts';
 
 const ALIGNMENT = 64;
 

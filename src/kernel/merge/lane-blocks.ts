@@ -4,8 +4,8 @@
  *
  *     block of vector v   [rows][lanes]
  */
-import type { Tile } from '../plan.ts';
-import type { BufferPlace } from '../rename-buffers.ts';
+import type { Tile } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/rename-buffers.ts';
 import { turnTile } from './turn.ts';
 
 export interface LaneBlocks {

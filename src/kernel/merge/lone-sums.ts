@@ -13,7 +13,7 @@ import {
   type VectorAssembler,
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Slot } from '../plan.ts';
+import type { KernelSpec, Slot } from '../plan/plan.ts';
 import { bandRows, emitBandSums, emitTapSums, type Shifts } from './lone-shifts.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { productRow, sumRows } from './tap-pairs.ts';

@@ -1,5 +1,5 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
-import type { TaskPlan } from '../plan.ts';
+import type { TaskPlan } from '../plan/plan.ts';
 import { planDenseMerge } from './merge-dense.ts';
 import { planDenseMergeGrad } from './merge-dense-grad.ts';
 import { planLoneMerge } from './merge-lone.ts';

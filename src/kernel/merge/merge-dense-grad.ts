@@ -7,10 +7,10 @@
  * and what the skip adds to the moments of its own channel.
  */
 import { at, type Vec, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { type GemmTask, planGemm } from '../gemm.ts';
-import { stepsSideBySide } from '../join-plans.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
-import { overRow, partAt } from '../vector-span.ts';
+import { stepsSideBySide } from '../plan/join-plans.ts';
+import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import { type GemmTask, planGemm } from '../product/gemm.ts';
+import { overRow, partAt } from '../vector/vector-span.ts';
 import { partSteps, type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import {
   type BranchRows,

@@ -3,9 +3,9 @@
  * after row of weights: mean_i = <w, m>, variance_i = <w, t>, and the sum of scaled rows.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { planGemm } from '../gemm.ts';
-import { stepsSideBySide } from '../join-plans.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile } from '../plan.ts';
+import { stepsSideBySide } from '../plan/join-plans.ts';
+import type { KernelSpec, Slot, TaskPlan, Tile } from '../plan/plan.ts';
+import { planGemm } from '../product/gemm.ts';
 import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import {
   addScaled,

@@ -11,7 +11,7 @@ import { x64Target } from '../../assembler/x64/x64-target.ts';
 import { referenceEngine } from '../../engine/reference/reference-engine.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
 import type { Shape, Tensor } from '../../tensor/tensor.ts';
-import type { TaskPlan } from '../plan.ts';
+import type { TaskPlan } from '../plan/plan.ts';
 import { planMergeBranches, planMergeBranchesGrad } from './merge-branches.ts';
 import { mergedConvolutions, mergeTask } from './merge-task.ts';
 import { planPatchMoments, planPatchMomentsGrad } from './patch-moments.ts';

@@ -6,7 +6,7 @@ import {
   type VectorAssembler,
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, TaskPlan } from '../plan.ts';
+import type { KernelSpec, TaskPlan } from '../plan/plan.ts';
 import {
   addToRow,
   blockParts,

@@ -6,9 +6,9 @@ import {
   type VectorAssembler,
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, TaskPlan, Tile } from '../plan.ts';
-import type { BufferPlace } from '../rename-buffers.ts';
-import { spans } from '../split-work.ts';
+import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/rename-buffers.ts';
+import { spans } from '../plan/split-work.ts';
 import { scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, intoBlocks, laneBlocks } from './lane-blocks.ts';
 import { emitInverse } from './merge-rows.ts';

@@ -1,8 +1,8 @@
 /** What kernels that walk rows of weights share: an output channel is a row of P numbers. */
 import { at, type Int, type Vec, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Slot, Tile, TileStep } from '../plan.ts';
-import { spans } from '../split-work.ts';
-import { overRow, partAt } from '../vector-span.ts';
+import type { KernelSpec, Slot, Tile, TileStep } from '../plan/plan.ts';
+import { spans } from '../plan/split-work.ts';
+import { overRow, partAt } from '../vector/vector-span.ts';
 import { scratchAt } from './compose.ts';
 import { type MergeTask, rowsPerGroup } from './merge-task.ts';
 

@@ -3,8 +3,8 @@
  * on stride and border: that is its class. Through each of them all inputs of the same patch reach it, at distances
  * k − i of taps. So a position of a class reads its neighbourhood with weights of the class.
  */
-import { gradientReaches, type Reach, type ReachAxis } from '../reach.ts';
-import type { WindowAxis } from '../window-blocks.ts';
+import { gradientReaches, type Reach, type ReachAxis } from '../plan/reach.ts';
+import type { WindowAxis } from '../plan/window-blocks.ts';
 
 export interface PatchClasses {
   /** Taps of each class. */

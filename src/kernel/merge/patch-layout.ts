@@ -1,7 +1,7 @@
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { windowOutputSize } from '../../graph/geometry.ts';
 import type { Shape } from '../../tensor/tensor.ts';
-import { tapsInside, type WindowAxis, windowAxis } from '../window-blocks.ts';
+import { tapsInside, type WindowAxis, windowAxis } from '../plan/window-blocks.ts';
 
 /** Sizes of the patches that a convolution reads. */
 export interface PatchLayout {

@@ -3,11 +3,11 @@
  * products with each other are added up. What the pilot mean missed is taken away at the end.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import type { RoundedGemm } from '../gemm-task.ts';
-import { stepsSideBySide } from '../join-plans.ts';
-import type { Slot, TaskPlan, Tile, TileStep } from '../plan.ts';
-import { type Span, spans } from '../split-work.ts';
-import { overRow, partAt } from '../vector-span.ts';
+import { stepsSideBySide } from '../plan/join-plans.ts';
+import type { Slot, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import { type Span, spans } from '../plan/split-work.ts';
+import type { RoundedGemm } from '../product/gemm-task.ts';
+import { overRow, partAt } from '../vector/vector-span.ts';
 import { type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';

@@ -7,15 +7,15 @@ import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vec
 import { EngineError } from '../../errors.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
-import { convGradientSizes } from '../conv-gradient-row.ts';
-import { type ComputedConvTask, planConvolution } from '../convolution-task.ts';
-import { foldTiles } from '../fold-patches.ts';
-import { patchesAreInput } from '../patches.ts';
-import type { TaskPlan, Tile } from '../plan.ts';
-import type { BufferPlace } from '../rename-buffers.ts';
-import type { RoundedProducts } from '../rounded-products.ts';
-import { spans } from '../split-work.ts';
-import { overRow, partAt } from '../vector-span.ts';
+import { convGradientSizes } from '../convolution/conv-gradient-row.ts';
+import { type ComputedConvTask, planConvolution } from '../convolution/convolution-task.ts';
+import { foldTiles } from '../convolution/fold-patches.ts';
+import { patchesAreInput } from '../convolution/patches.ts';
+import type { RoundedProducts } from '../convolution/rounded-products.ts';
+import type { TaskPlan, Tile } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/rename-buffers.ts';
+import { spans } from '../plan/split-work.ts';
+import { overRow, partAt } from '../vector/vector-span.ts';
 import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 

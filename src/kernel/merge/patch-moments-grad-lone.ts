@@ -6,10 +6,10 @@
  *     bias                      = 1/n Σ_t (dmean[t] − 2 Σ_u dcovariance[t, u]·mean[u])
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { type DepthwiseClasses, depthwiseWeightRows } from '../depthwise-kernel.ts';
-import { depthwiseTaskTiles } from '../depthwise-tiles.ts';
-import type { KernelSpec, TaskPlan, Tile } from '../plan.ts';
-import { spans } from '../split-work.ts';
+import { type DepthwiseClasses, depthwiseWeightRows } from '../convolution/depthwise/depthwise-kernel.ts';
+import { depthwiseTaskTiles } from '../convolution/depthwise/depthwise-tiles.ts';
+import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
+import { spans } from '../plan/split-work.ts';
 import { scratchLayout } from './compose.ts';
 import { blockAt, intoBlocks, laneBlocks } from './lane-blocks.ts';
 import { type PatchClasses, patchClasses } from './patch-classes.ts';

@@ -3,9 +3,9 @@
  * in order.
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, TaskPlan, Tile, TileStep } from '../plan.ts';
-import { type Span, spans, wantedTiles } from '../split-work.ts';
-import { windowStart } from '../window-blocks.ts';
+import type { KernelSpec, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import { type Span, spans, wantedTiles } from '../plan/split-work.ts';
+import { windowStart } from '../plan/window-blocks.ts';
 import { scratchAt, scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, type LaneBlocks, laneBlocks } from './lane-blocks.ts';
 import { bandRows, type Shifts, shiftsOf } from './lone-shifts.ts';

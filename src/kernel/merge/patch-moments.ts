@@ -1,8 +1,8 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { ConvGeometry } from '../../graph/geometry.ts';
 import type { Shape } from '../../tensor/tensor.ts';
-import type { TaskPlan } from '../plan.ts';
-import type { RoundedProducts } from '../rounded-products.ts';
+import type { RoundedProducts } from '../convolution/rounded-products.ts';
+import type { TaskPlan } from '../plan/plan.ts';
 import { type PatchLayout, patchLayout } from './patch-layout.ts';
 import { planDenseMoments } from './patch-moments-dense.ts';
 import { planDenseMomentsGrad } from './patch-moments-grad-dense.ts';

@@ -3,11 +3,11 @@
  * group, for each tap, the channels of the group: the order in which they lie in memory.
  */
 import { at, type Int, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import { countBySlot } from '../emit.ts';
-import type { KernelSpec, Tile } from '../plan.ts';
-import { type Span, spans } from '../split-work.ts';
-import { overRow } from '../vector-span.ts';
-import { likePositions, type TapRange, tapsInside, windowStart } from '../window-blocks.ts';
+import type { KernelSpec, Tile } from '../plan/plan.ts';
+import { type Span, spans } from '../plan/split-work.ts';
+import { likePositions, type TapRange, tapsInside, windowStart } from '../plan/window-blocks.ts';
+import { countBySlot } from '../vector/emit.ts';
+import { overRow } from '../vector/vector-span.ts';
 import type { PatchLayout } from './patch-layout.ts';
 
 const SLOT = { x: 1, rows: 2, sums: 3, pilot: 4, lines: 5 } as const;

@@ -4,8 +4,8 @@
  * enough. What the guess misses, sums of the same pass make up for.
  */
 import type { VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { Tile } from '../plan.ts';
-import { overRow, partAt } from '../vector-span.ts';
+import type { Tile } from '../plan/plan.ts';
+import { overRow, partAt } from '../vector/vector-span.ts';
 import { type PatchLayout, tapShares } from './patch-layout.ts';
 
 const SLOT = { x: 1, means: 2 } as const;

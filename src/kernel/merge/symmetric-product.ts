@@ -3,12 +3,12 @@
  * and what lies below it is copied.
  */
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
-import { planGemm } from '../gemm.ts';
-import type { RoundedGemm } from '../gemm-task.ts';
-import { stepsSideBySide } from '../join-plans.ts';
-import type { Tile, TileStep } from '../plan.ts';
-import type { BufferPlace } from '../rename-buffers.ts';
-import { type Span, spans } from '../split-work.ts';
+import { stepsSideBySide } from '../plan/join-plans.ts';
+import type { Tile, TileStep } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/rename-buffers.ts';
+import { type Span, spans } from '../plan/split-work.ts';
+import { planGemm } from '../product/gemm.ts';
+import type { RoundedGemm } from '../product/gemm-task.ts';
 import { partSteps, type ScratchLayout } from './compose.ts';
 import { turnTile } from './turn.ts';
 

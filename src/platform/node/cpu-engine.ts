@@ -7,7 +7,7 @@ import { lowerTraining } from '../../engine/cpu/lower-training.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { bf16Products } from '../../kernel/bf16-products.ts';
+import { bf16Products } from '../../kernel/bf16/training/bf16-products.ts';
 import { wasmProviders } from '../wasm-provider.ts';
 import { nodeWasmFeatures } from './cpu-features-wasm.ts';
 import { createNativeMachine, type NativeSupport, nativeSupport } from './executable-memory-machine.ts';

@@ -1,0 +1,98 @@
+import type { VectorTarget } from '../../assembler/vector-assembler.ts';
+import { ShapeError } from '../../errors.ts';
+import type { ActivationName } from '../../graph/activations.ts';
+import { type ConvGeometry, formatGeometry, windowOutputSize } from '../../graph/geometry.ts';
+import { elementCount, formatShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import type { BufferName, TaskPlan } from '../plan/plan.ts';
+
+/** A convolution with its epilogue: output = activation(input ∗ weight + bias + residual). */
+export interface ConvShape {
+  /** [N, H, W, C], the layout of buffer `input0`. */
+  readonly input: Shape;
+  readonly geometry: ConvGeometry;
+  /** [O, C/groups, kH, kW] */
+  readonly weight: { readonly shape: Shape };
+  /** [O]; absent means 0. */
+  readonly bias?: { readonly shape: Shape } | undefined;
+  readonly activation: ActivationName | null;
+  /** True: buffer `input1`, of the output's shape, is added before the activation. */
+  readonly residual: boolean;
+}
+
+/** One whose weights are known: they are packed once. */
+export interface ConvTask extends ConvShape {
+  readonly weight: Tensor;
+  readonly bias?: Tensor | undefined;
+}
+
+/** A tensor that only a run knows. */
+export interface BufferOperand {
+  readonly shape: Shape;
+  readonly buffer: BufferName;
+}
+
+/** One whose weights come with each run, which packs them into scratch memory first. */
+export interface ComputedConvTask extends ConvShape {
+  readonly weight: BufferOperand;
+  readonly bias?: BufferOperand | undefined;
+}
+
+export type AnyConvTask = ConvTask | ComputedConvTask;
+
+export function isComputed(task: AnyConvTask): task is ComputedConvTask {
+  return 'buffer' in task.weight;
+}
+
+/** One way to compute convolutions: dispatch takes the first row that applies; tests and benchmarks read all. */
+export interface ConvRow {
+  readonly name: string;
+  /** In a few words, for people. */
+  readonly computes: string;
+  readonly applies: (task: ConvShape) => boolean;
+  readonly plan: (target: VectorTarget, task: AnyConvTask) => TaskPlan;
+}
+
+export interface ConvSizes {
+  readonly images: number;
+  readonly height: number;
+  readonly width: number;
+  readonly inChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly outChannels: number;
+  /** Input channels a group: the weight's second size. */
+  readonly groupChannels: number;
+  readonly macs: number;
+}
+
+/** @throws ShapeError when input, weight, bias and geometry do not fit together */
+export function convSizes(task: ConvShape): ConvSizes {
+  const { input, geometry, weight, bias } = task;
+  const [images = 0, height = 0, width = 0, inChannels = 0] = input;
+  const [outChannels = 0, groupChannels = 0, kernelHeight = 0, kernelWidth = 0] = weight.shape;
+  const [outHeight, outWidth] = windowOutputSize(geometry, height, width);
+  const fits =
+    input.length === 4 &&
+    weight.shape.length === 4 &&
+    [...input, ...weight.shape, outHeight, outWidth].every(
+      (size) => Number.isSafeInteger(size) && size > 0,
+    ) &&
+    kernelHeight === geometry.kernel[0] &&
+    kernelWidth === geometry.kernel[1] &&
+    groupChannels * geometry.groups === inChannels &&
+    outChannels % geometry.groups === 0 &&
+    (bias === undefined || elementCount(bias.shape) === outChannels);
+  if (!fits) {
+    throw new ShapeError(
+      `convolution: input ${formatShape(input)}, weight ${formatShape(weight.shape)}, bias ${bias ? formatShape(bias.shape) : 'none'} and geometry ${formatGeometry(geometry)} do not fit together.`,
+      { input, weight: weight.shape, geometry },
+    );
+  }
+  const macs = images * outHeight * outWidth * outChannels * groupChannels * kernelHeight * kernelWidth;
+  return { images, height, width, inChannels, outHeight, outWidth, outChannels, groupChannels, macs };
+}
+
+/** The part of a kernel's name that its epilogue decides. */
+export function epilogueName(task: Pick<ConvShape, 'activation' | 'residual'>): string {
+  return `${task.residual ? '_residual' : ''}${task.activation ? `_${task.activation}` : ''}`;
+}
