@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import * as ort from 'onnxruntime-node';
-import { drawScene } from '../src/data/procedural.ts';
+import { drawScene } from '../src/data/procedural/draw-scene.ts';
 import { detectionSelector } from '../src/detection/select.ts';
 import type { NamedTensors } from '../src/engine/engine.ts';
 import { encodeOnnx } from '../src/format/onnx/encode-onnx.ts';

@@ -13,7 +13,7 @@ import { trainingProgress } from '../src/cli/train/progress.ts';
 import type { AnnotatedSplits } from '../src/data/annotations/annotated.ts';
 import { openAnnotated } from '../src/data/annotations/open-annotated.ts';
 import { memoryFiles } from '../src/data/files.ts';
-import { annotatedFiles } from '../src/data/procedural-annotated.ts';
+import { annotatedFiles } from '../src/data/procedural/annotated-files.ts';
 import { UsageError } from '../src/errors.ts';
 import type { ImageDecoder } from '../src/image/codec.ts';
 import { nodeCpuEngine } from '../src/platform/node/cpu-engine.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { annotatedFiles } from '../src/data/procedural-annotated.ts';
+import { annotatedFiles } from '../src/data/procedural/annotated-files.ts';
 import { type CliFolder, createCliFolder, smallNetFile } from './support/cli.ts';
 
 const tiny = ['--engine', 'reference', '--width', '0.05', '--branches', '1'];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
-import { annotatedFiles } from '../src/data/procedural-annotated.ts';
+import { annotatedFiles } from '../src/data/procedural/annotated-files.ts';
 import { createCliFolder } from './support/cli.ts';
 import { makePng } from './support/png.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { annotatedFiles } from '../src/data/procedural-annotated.ts';
+import { annotatedFiles } from '../src/data/procedural/annotated-files.ts';
 import { encodePng } from '../src/image/encode-png.ts';
 import { loadDetector } from '../src/node.ts';
 import { encodeHeadNet } from '../src/task/head-checkpoint.ts';

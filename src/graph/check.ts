@@ -2,7 +2,7 @@ import { GraphError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
 import { type CheckedGraph, type Graph, type Node, type ValueId, valueAt } from './graph.ts';
 import { outputShapes } from './node-rules.ts';
-import { ops } from './ops.ts';
+import { ops } from './ops/ops.ts';
 
 /**
  * Proves that a graph is whole: every name unique, every value defined once and before its use, every node's

@@ -1,6 +1,6 @@
 import type { Brand } from '../tensor/brand.ts';
 import type { Shape } from '../tensor/tensor.ts';
-import type { NetOpAttrs, NoAttrs, OpAttrs } from './op-attrs.ts';
+import type { NetOpAttrs, NoAttrs, OpAttrs } from './ops/op-attrs.ts';
 
 export type { NoAttrs, OpAttrs };
 

@@ -1,8 +1,8 @@
 import type { Shape } from '../tensor/tensor.ts';
 import type { Graph, NetOpKind, Node, OpAttrs, OpKind } from './graph.ts';
 import { valueAt } from './graph.ts';
-import { netOps } from './net-ops.ts';
-import { type OpDefinition, ops } from './ops.ts';
+import { netOps } from './ops/net-ops.ts';
+import { type OpDefinition, ops } from './ops/ops.ts';
 
 /** The op table seen from a node: each function looks its row up by kind, so that no caller lists op names. */
 

@@ -1,6 +1,6 @@
 // Small nets with heads, of random weights as after training.
 
-import { drawScene } from '../../src/data/procedural.ts';
+import { drawScene } from '../../src/data/procedural/draw-scene.ts';
 import type { AnchorStyleName } from '../../src/detection/anchors.ts';
 import { referenceEngine } from '../../src/engine/reference/reference-engine.ts';
 import { applyTransform } from '../../src/image/apply-transform.ts';

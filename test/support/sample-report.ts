@@ -1,4 +1,4 @@
-import { proceduralSet } from '../../src/data/procedural.ts';
+import { proceduralSet } from '../../src/data/procedural/procedural-set.ts';
 import { classificationMeter } from '../../src/metrics/classification.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
 

@@ -3,8 +3,8 @@ import { checkAnnotations } from '../../src/data/annotations/check-annotations.t
 import { openAnnotated } from '../../src/data/annotations/open-annotated.ts';
 import type { BatchPool } from '../../src/data/loader/batch.ts';
 import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
-import { annotatedFiles } from '../../src/data/procedural-annotated.ts';
-import type { ShapeKind } from '../../src/data/procedural-shapes.ts';
+import { annotatedFiles } from '../../src/data/procedural/annotated-files.ts';
+import type { ShapeKind } from '../../src/data/procedural/shapes.ts';
 import { createPortableDecoder } from '../../src/image/portable-decoder.ts';
 import { detectTask } from '../../src/training/detect-task.ts';
 import { jointData } from '../../src/training/joint-data.ts';

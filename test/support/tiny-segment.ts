@@ -2,7 +2,7 @@
 import { checkAnnotations } from '../../src/data/annotations/check-annotations.ts';
 import { openAnnotated } from '../../src/data/annotations/open-annotated.ts';
 import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
-import { annotatedFiles } from '../../src/data/procedural-annotated.ts';
+import { annotatedFiles } from '../../src/data/procedural/annotated-files.ts';
 import { createPortableDecoder } from '../../src/image/portable-decoder.ts';
 import { jointData } from '../../src/training/joint-data.ts';
 import { prepareSegmentRun } from '../../src/training/prepare-head-run.ts';

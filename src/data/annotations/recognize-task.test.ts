@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryFiles } from '../files.ts';
-import { annotatedFiles } from '../procedural-annotated.ts';
+import { annotatedFiles } from '../procedural/annotated-files.ts';
 import { annotatedTasks } from './recognize-task.ts';
 
 const scenes = { train: 2, val: 1, seed: 1, width: 32, height: 32 };

@@ -1,7 +1,7 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
-import { ops as opTable } from '../../graph/ops.ts';
+import { ops as opTable } from '../../graph/ops/ops.ts';
 import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16/inference/bf16-convolution.ts';
 import { planInputGrad } from '../../kernel/convolution/conv-gradients.ts';
 import { isComputed } from '../../kernel/convolution/convolution-row.ts';

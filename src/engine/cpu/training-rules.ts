@@ -1,5 +1,5 @@
 import type { Node } from '../../graph/graph.ts';
-import type { TrainingOpAttrs } from '../../graph/op-attrs.ts';
+import type { TrainingOpAttrs } from '../../graph/ops/op-attrs.ts';
 import type { LowerContext, Lowered } from './lowered.ts';
 
 export type TrainingOpKind = keyof TrainingOpAttrs;

@@ -1,4 +1,4 @@
-import type { SsdLossAttrs } from '../../graph/op-attrs.ts';
+import type { SsdLossAttrs } from '../../graph/ops/op-attrs.ts';
 import { type SsdLossInput, ssdLoss, ssdLossGradients } from '../../graph/ssd-loss.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { TrainingRules } from './training-rules.ts';

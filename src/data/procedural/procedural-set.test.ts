@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { UsageError } from '../errors.ts';
-import { drawScene, proceduralSet, type Scene } from './procedural.ts';
-import { shapeDistance, shapeKinds } from './procedural-shapes.ts';
+import { UsageError } from '../../errors.ts';
+import { drawScene } from './draw-scene.ts';
+import { proceduralSet } from './procedural-set.ts';
+import type { Scene } from './scene.ts';
+import { shapeDistance, shapeKinds } from './shapes.ts';
 
 const many = proceduralSet({ count: 40, seed: 5, width: 72, height: 56, objects: [1, 6] });
 const scenes: readonly Scene[] = Array.from({ length: many.length }, (_, i) => many.scene(i));

@@ -1,5 +1,5 @@
-import type { ActivationName, OutputActivation } from './activations.ts';
-import type { ConvGeometry, WindowGeometry } from './geometry.ts';
+import type { ActivationName, OutputActivation } from '../activations.ts';
+import type { ConvGeometry, WindowGeometry } from '../geometry.ts';
 
 export type NoAttrs = Readonly<Record<never, never>>;
 /** The ops of nets. Activations are NHWC; parameters keep the checkpoints' layouts (convolution OIHW, linear [out, in]). */

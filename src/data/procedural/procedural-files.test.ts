@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DataError } from '../errors.ts';
-import { decodePng } from '../image/png.ts';
-import { openImageFolder } from './image-folder.ts';
+import { DataError } from '../../errors.ts';
+import { decodePng } from '../../image/png.ts';
+import { openImageFolder } from '../image-folder.ts';
 import { proceduralFiles } from './procedural-files.ts';
 
 test('procedural scenes open as a folder of class folders', async () => {

@@ -1,8 +1,8 @@
-import { DataError } from '../errors.ts';
-import { encodePng } from '../image/encode-png.ts';
-import { deriveSeed } from '../tensor/random.ts';
-import type { DataFiles } from './files.ts';
-import { type ProceduralOptions, type ProceduralSet, proceduralSet } from './procedural.ts';
+import { DataError } from '../../errors.ts';
+import { encodePng } from '../../image/encode-png.ts';
+import { deriveSeed } from '../../tensor/random.ts';
+import type { DataFiles } from '../files.ts';
+import { type ProceduralOptions, type ProceduralSet, proceduralSet } from './procedural-set.ts';
 
 export interface ProceduralFilesOptions extends Omit<ProceduralOptions, 'count' | 'objects'> {
   /** How many pictures each part has. */

@@ -1,6 +1,5 @@
-import { ShapeError } from '../errors.ts';
-import { formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
-import type { OpKind } from './graph.ts';
+import type { Shape } from '../../tensor/tensor.ts';
+import type { OpKind } from '../graph.ts';
 import type { OpAttrs } from './op-attrs.ts';
 
 /** Everything shared code may know of an op. Adding an op is one row here plus a rule in each engine's table. */
@@ -22,27 +21,11 @@ export interface OpDefinition<K extends OpKind> {
   readonly inPlaceSafe: boolean;
 }
 
+/** One for each op named. */
+export type OpDefinitions<K extends OpKind> = { readonly [P in K]: OpDefinition<P> };
+
 const none = (): number => 0;
 const blank = (): string => '';
-
-export function fail(message: string): never {
-  throw new ShapeError(message);
-}
-
-export function first(inputs: readonly Shape[]): Shape {
-  return inputs[0] ?? fail('needs an input');
-}
-
-export function nhwc(shape: Shape | undefined, what: string): readonly [number, number, number, number] {
-  const [n, h, w, c] = shape ?? [];
-  if (shape?.length !== 4 || n === undefined || h === undefined || w === undefined || c === undefined)
-    return fail(`${what} must be [N,H,W,C], found ${formatShape(shape ?? [])}`);
-  return [n, h, w, c];
-}
-
-export function checkVector(shape: Shape | undefined, length: number, what: string): void {
-  if (shape && !sameShape(shape, [length])) fail(`${what} must be [${length}], found ${formatShape(shape)}`);
-}
 
 export const plain = {
   macs: none,

@@ -1,4 +1,4 @@
-import type { Random } from '../tensor/random.ts';
+import type { Random } from '../../tensor/random.ts';
 
 /** Painting with numbers: colours, noise and textures of procedural pictures. Channels are 0–1. */
 export type Colour = readonly [red: number, green: number, blue: number];

@@ -1,7 +1,8 @@
-import { elementCount, formatShape, type Shape, sameShape } from '../tensor/tensor.ts';
-import { formatGeometry, windowOutputSize } from './geometry.ts';
+import { elementCount, formatShape, type Shape, sameShape } from '../../tensor/tensor.ts';
+import { formatGeometry, windowOutputSize } from '../geometry.ts';
 import type { NetOpAttrs, OpAttrs } from './op-attrs.ts';
-import { checkVector, fail, first, nhwc, type OpDefinition, plain, pointwise } from './op-definition.ts';
+import { type OpDefinitions, plain, pointwise } from './op-definition.ts';
+import { checkVector, fail, first, nhwc } from './shape-checks.ts';
 
 export function convShapes({ geometry }: OpAttrs['conv2d'], inputs: readonly Shape[]): readonly Shape[] {
   const [n, h, w, c] = nhwc(inputs[0], 'x');
@@ -99,7 +100,7 @@ export function resizeShapes(attrs: OpAttrs['resizeBilinear'], inputs: readonly 
   return [[n, height, width, c]];
 }
 
-export const netOps: { readonly [K in keyof NetOpAttrs]: OpDefinition<K> } = {
+export const netOps: OpDefinitions<keyof NetOpAttrs> = {
   conv2d: {
     ...plain,
     inputs: ['x', 'weight', 'bias'],
