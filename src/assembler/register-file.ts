@@ -14,8 +14,8 @@ export class RegisterFile {
   }
 
   take(): number {
-    for (const register of this.#order) {
-      if (this.#held[register]) continue;
+    const register = this.#order.find((each) => !this.#held[each]);
+    if (register !== undefined) {
       this.#held[register] = true;
       this.#used[register] = true;
       return register;

@@ -65,6 +65,8 @@ export interface ConvSizes {
   readonly macs: number;
 }
 
+const isSize = (size: number): boolean => Number.isSafeInteger(size) && size > 0;
+
 /** @throws ShapeError when input, weight, bias and geometry do not fit together */
 export function convSizes(task: ConvShape): ConvSizes {
   const { input, geometry, weight, bias } = task;
@@ -74,9 +76,10 @@ export function convSizes(task: ConvShape): ConvSizes {
   const fits =
     input.length === 4 &&
     weight.shape.length === 4 &&
-    [...input, ...weight.shape, outHeight, outWidth].every(
-      (size) => Number.isSafeInteger(size) && size > 0,
-    ) &&
+    input.every(isSize) &&
+    weight.shape.every(isSize) &&
+    isSize(outHeight) &&
+    isSize(outWidth) &&
     kernelHeight === geometry.kernel[0] &&
     kernelWidth === geometry.kernel[1] &&
     groupChannels * geometry.groups === inChannels &&

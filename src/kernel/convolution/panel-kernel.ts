@@ -253,8 +253,10 @@ function emitBlock(a: VectorAssembler, spec: PanelSpec, block: PanelBlock, point
 
 function startAtBias(a: VectorAssembler, sums: Sums, weights: Int): void {
   const [first = [], ...others] = sums;
-  for (const [v, sum] of first.entries()) a.load(sum, at(weights, v * a.lanes * 4));
-  for (const position of others) for (const [v, sum] of position.entries()) a.move(sum, first[v] ?? sum);
+  first.forEach((sum, v) => {
+    a.load(sum, at(weights, v * a.lanes * 4));
+    for (const position of others) a.move(position[v] ?? sum, sum);
+  });
 }
 
 const CACHE_LINE = 64;
@@ -335,25 +337,26 @@ function emitStep(
   if (positions.length === 1) {
     const x = a.newVec();
     a.broadcast(x, at(from, inputOffset));
-    for (const [v, sum] of (positions[0] ?? []).entries())
+    positions[0]?.forEach((sum, v) => {
       a.fma(sum, x, at(row, weightOffset + v * vecBytes));
+    });
     a.freeVec(x);
     return;
   }
   const weights = Array.from({ length: vectors }, () => a.newVec());
-  for (const [v, weight] of weights.entries()) a.load(weight, at(row, weightOffset + v * vecBytes));
+  weights.forEach((weight, v) => {
+    a.load(weight, at(row, weightOffset + v * vecBytes));
+  });
   const inOperand = a.has('embeddedBroadcast') && vectors === 1;
-  for (const [p, sums] of positions.entries()) {
+  positions.forEach((sums, p) => {
     const offset = inputOffset + p * positionStride;
-    if (inOperand) {
-      for (const [v, sum] of sums.entries()) a.fma(sum, weights[v] ?? sum, broadcastAt(from, offset));
-      continue;
-    }
-    const x = a.newVec();
-    a.broadcast(x, at(from, offset));
-    for (const [v, sum] of sums.entries()) a.fma(sum, x, weights[v] ?? sum);
-    a.freeVec(x);
-  }
+    const x = inOperand ? undefined : a.newVec();
+    if (x !== undefined) a.broadcast(x, at(from, offset));
+    sums.forEach((sum, v) => {
+      a.fma(sum, weights[v] ?? sum, x ?? broadcastAt(from, offset));
+    });
+    if (x !== undefined) a.freeVec(x);
+  });
   a.freeVec(...weights);
 }
 

@@ -87,7 +87,18 @@ export function reachBlocks(axis: ReachAxis, most: number): readonly ReachBlock[
 /** One more block in the row, if it reads alike. */
 function join(row: ReachBlock, next: ReachBlock): ReachBlock | undefined {
   const advance = next.start - (row.start + (row.repeat - 1) * row.advance);
-  const alike =
-    reachName(row.reaches) === reachName(next.reaches) && (row.repeat === 1 || advance === row.advance);
-  return alike ? { ...row, advance, repeat: row.repeat + 1 } : undefined;
+  if (row.repeat > 1 && advance !== row.advance) return undefined;
+  return readAlike(row.reaches, next.reaches) ? { ...row, advance, repeat: row.repeat + 1 } : undefined;
+}
+
+function readAlike(a: ReachBlock['reaches'], b: ReachBlock['reaches']): boolean {
+  return (
+    a.length === b.length &&
+    a.every((own, i) => {
+      const others = b[i] ?? [];
+      const alike = ({ tap, source }: Reach, j: number): boolean =>
+        tap === others[j]?.tap && source === others[j]?.source;
+      return own.length === others.length && own.every(alike);
+    })
+  );
 }

@@ -236,12 +236,12 @@ function productsOf(spec: DepthwiseSpec, { rows, columns }: Part): Product[] {
 /** Like things together, in order of their keys. */
 function groupBy(products: readonly Product[], key: (product: Product) => number): Product[][] {
   const groups = new Map<number, Product[]>();
-  for (const product of products) {
+  products.forEach((product) => {
     const group = groups.get(key(product));
     if (group === undefined) groups.set(key(product), [product]);
     else group.push(product);
-  }
-  return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
+  });
+  return [...groups.keys()].sort((a, b) => a - b).map((each) => groups.get(each) ?? []);
 }
 
 function emitPart(
@@ -344,7 +344,9 @@ function addByInput(
   for (const group of groupBy(products, (product) => product.offset)) {
     const x = a.newVec();
     a.load(x, at(input, group[0]?.offset ?? 0), count);
-    for (const product of group) add(product, x, taps.get(product.tap) ?? x);
+    group.forEach((product) => {
+      add(product, x, taps.get(product.tap) ?? x);
+    });
     a.freeVec(x);
   }
   a.freeVec(...taps.values());
