@@ -106,12 +106,13 @@ function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan
   const read = windowRead(task, sizes, how.input, how.terms.input);
   const cut = chunksOf(2 * read.runPairs);
   const blocks = weightBlocks(read, cut, how.terms.weights);
-  const weights = packProduct(task, read, cut.width, blocks);
+  const length = panelBytes(Math.ceil(sizes.outChannels / COLUMN_CHANNELS), blocks, cut.width);
+  const write = (zeros: Uint8Array): void => packProduct(zeros, task, read, cut.width, blocks);
   const panels = Math.floor(sizes.outChannels / PANEL_CHANNELS);
   const scratch = Math.ceil(read.copyBytes / 64) * 64;
   const outputStride = pixelBytes(how.output, sizes.outChannels);
   const chunks = productChunks(read, cut, how.terms.weights);
-  const tiles = sharesOf(read, unit.mostPositions, panels, wantedParts(sizes, weights.length)).map(
+  const tiles = sharesOf(read, unit.mostPositions, panels, wantedParts(sizes, length)).map(
     (share, i): Tile => {
       const spec: ProductSpec = {
         positions: share.positions,
@@ -150,7 +151,7 @@ function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan
     },
   );
   return {
-    constants: [weights],
+    constants: [{ length, write }],
     scratchBytes: scratch + tiles.length * SCRATCH_BYTES,
     steps: [...read.copy, tiles],
     flops: 2 * sizes.macs,
@@ -197,17 +198,17 @@ function panelBytes(columns: number, blocks: readonly WeightBlock[], width: numb
 
 /** OIHW and bias → panels as bf16-product-kernel.ts describes them; missing channels and inputs are 0. */
 function packProduct(
+  bytes: Uint8Array,
   { weight, bias }: ConvTask,
   read: WindowRead,
   width: number,
   blocks: readonly WeightBlock[],
-): Uint8Array {
+): void {
   const [outChannels = 0, inChannels = 0, kernelHeight = 0, kernelWidth = 0] = weight.shape;
   const taps = kernelHeight * kernelWidth;
   const columnsInAll = Math.ceil(outChannels / COLUMN_CHANNELS);
-  const bytes = new Uint8Array(panelBytes(columnsInAll, blocks, width));
-  const floats = new Float32Array(bytes.buffer);
-  const halves = new Uint16Array(bytes.buffer);
+  const floats = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
   const bits = (o: number, { tap, remainder }: WeightBlock, i: number): number => {
     const at = (o * inChannels + (i % inChannels)) * taps + tap + Math.floor(i / inChannels);
     const value = weight.data[at] ?? 0;
@@ -236,7 +237,6 @@ function packProduct(
       to += columns * COLUMN_CHANNELS * width * 2;
     }
   }
-  return bytes;
 }
 
 const row = (unit: ProductUnit, computes: string, feature: Feature): Bf16Row => ({

@@ -1,7 +1,7 @@
 /** Depthwise weights as depthwise-kernel.ts reads them: for each vector of channels a row of biases, then taps. */
 import type { Tensor } from '../../../tensor/tensor.ts';
 import { copyTiles } from '../../copy/strided-copy.ts';
-import type { Tile } from '../../plan/plan.ts';
+import type { PackedLater, Tile } from '../../plan/plan.ts';
 import type { BufferOperand } from '../convolution-row.ts';
 import { packTile } from '../pack-weights.ts';
 
@@ -17,15 +17,17 @@ export function packedDepthwiseBytes({ channels, taps, lanes }: DepthwiseWeightS
 }
 
 /** @param weight [channels, 1, kH, kW] @param bias [channels], or absent for zeros */
-export function packDepthwise(sizes: DepthwiseWeightSizes, weight: Tensor, bias?: Tensor): Uint8Array {
+export function packDepthwise(sizes: DepthwiseWeightSizes, weight: Tensor, bias?: Tensor): PackedLater {
   const { channels, taps, lanes } = sizes;
-  const data = new Float32Array(packedDepthwiseBytes(sizes) / 4);
-  for (let c = 0; c < channels; c++) {
-    const first = Math.floor(c / lanes) * lanes * (1 + taps) + (c % lanes);
-    data[first] = bias?.data[c] ?? 0;
-    for (let t = 0; t < taps; t++) data[first + (1 + t) * lanes] = weight.data[c * taps + t] ?? 0;
-  }
-  return new Uint8Array(data.buffer);
+  const write = (zeros: Uint8Array): void => {
+    const data = new Float32Array(zeros.buffer, zeros.byteOffset, zeros.length / 4);
+    for (let c = 0; c < channels; c++) {
+      const first = Math.floor(c / lanes) * lanes * (1 + taps) + (c % lanes);
+      data[first] = bias?.data[c] ?? 0;
+      for (let t = 0; t < taps; t++) data[first + (1 + t) * lanes] = weight.data[c * taps + t] ?? 0;
+    }
+  };
+  return { length: packedDepthwiseBytes(sizes), write };
 }
 
 /** The same while running. @param offset bytes into scratch memory */
