@@ -1,5 +1,5 @@
 /**
- * `npm run bench:engines -- [--suite engines|busy|first|memory] [--quick] [--only PARTS] [--rounds N] [--no-peak]`:
+ * `npm run bench:engines -- [--suite engines|busy|first|memory|pages] [--quick] [--only PARTS] [--rounds N] [--no-peak]`:
  * our engine and its rivals, each in its own process, checked first and timed in turns. Prints a table and writes
  * bench/results/<suite>-<date>.json and .md. The machine should do nothing else meanwhile.
  */
@@ -12,9 +12,10 @@ import { busy } from './suites/busy.ts';
 import { engines } from './suites/engines.ts';
 import { first } from './suites/first.ts';
 import { memory } from './suites/memory.ts';
+import { pages } from './suites/pages.ts';
 import type { Suite } from './suites/suite.ts';
 
-const suites: ReadonlyMap<string, Suite> = new Map(Object.entries({ engines, busy, first, memory }));
+const suites: ReadonlyMap<string, Suite> = new Map(Object.entries({ engines, busy, first, memory, pages }));
 
 const { values } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { difference } from './expected.ts';
-import { type RowProcess, startRow } from './row-process.ts';
+import type { RowProcess } from './row-process.ts';
 import type { Row } from './rows.ts';
 import { type Timing, timingOf } from './statistics.ts';
 
@@ -42,8 +42,8 @@ export async function interleave(
   rows: readonly Row[],
   schedule: Schedule,
   place: {
-    readonly folder: string;
-    readonly nodeOf: (row: Row) => string | undefined;
+    /** Loads a row, or says why it cannot run. */
+    readonly start: (row: Row) => Promise<RowProcess | string>;
     readonly expected: Float32Array;
   },
 ): Promise<readonly Outcome[]> {
@@ -51,8 +51,7 @@ export async function interleave(
   const contestants: Contestant[] = [];
   try {
     for (const row of rows) {
-      const node = place.nodeOf(row);
-      const process = node === undefined ? 'no Node 22 or newer' : await startRow(row, place.folder, node);
+      const process = await place.start(row);
       const entry = typeof process === 'string' ? leftOut(row, process) : check(row, process, place.expected);
       if ('kind' in entry) outcomes.set(row, entry);
       else contestants.push(entry);

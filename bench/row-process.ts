@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Row } from './rows.ts';
-import type { WorkerJob, WorkerReply, WorkerRequest } from './worker.ts';
+import type { TimeRequest } from './runners/runner.ts';
+import type { WorkerJob, WorkerReply } from './worker.ts';
 
 const workerFile = fileURLToPath(new URL('./worker.js', import.meta.url));
 
@@ -11,7 +12,7 @@ export interface RowProcess {
   readonly info: Readonly<Record<string, string | number>>;
   readonly logits: Float32Array;
   /** Milliseconds of each run after the warm-up. @throws Error when the process has died */
-  readonly time: (request: WorkerRequest) => Promise<readonly number[]>;
+  readonly time: (request: TimeRequest) => Promise<readonly number[]>;
   readonly end: () => void;
 }
 

@@ -30,6 +30,8 @@ export interface EngineRow {
   readonly variants: readonly VariantName[];
   readonly batches: readonly number[];
   readonly goals: readonly Goal[];
+  /** Runs in web pages too. */
+  readonly inPages?: true;
 }
 
 const all: readonly VariantName[] = ['s0', 's1', 's2', 's3', 's4'];
@@ -78,6 +80,7 @@ export const engineRows: readonly EngineRow[] = [
   {
     ...ours,
     name: 'mobileone wasm-relaxed',
+    inPages: true,
     options: { target: 'wasm-relaxed' },
     runtime: 'newer',
     roof: 'wasm-relaxed',
@@ -91,6 +94,7 @@ export const engineRows: readonly EngineRow[] = [
   {
     ...ours,
     name: 'mobileone wasm',
+    inPages: true,
     options: { target: 'wasm' },
     runtime: 'this',
     roof: 'wasm',
@@ -120,6 +124,7 @@ export const engineRows: readonly EngineRow[] = [
   {
     ...rival,
     name: 'onnxruntime-web',
+    inPages: true,
     adapter: 'onnxruntimeWeb',
     runtime: 'newer',
     roof: 'wasm',
@@ -129,6 +134,7 @@ export const engineRows: readonly EngineRow[] = [
   {
     ...rival,
     name: 'tfjs-wasm',
+    inPages: true,
     adapter: 'tfjsWasm',
     runtime: 'newer',
     roof: 'wasm',
@@ -138,6 +144,7 @@ export const engineRows: readonly EngineRow[] = [
   {
     ...rival,
     name: 'litert',
+    inPages: true,
     adapter: 'litert',
     runtime: 'newer',
     roof: 'wasm-relaxed',

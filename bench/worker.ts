@@ -3,18 +3,13 @@
  * times as many runs as each message asks for.
  */
 
-import type { Runner, RunnerOptions } from './adapters/adapter.ts';
+import type { RunnerOptions } from './adapters/adapter.ts';
 import { type AdapterName, adapters } from './adapters/registry.ts';
+import { type TimeRequest, timeRuns } from './runners/runner.ts';
 
 export interface WorkerJob {
   readonly adapter: AdapterName;
   readonly options: RunnerOptions;
-}
-
-export interface WorkerRequest {
-  readonly runs: number;
-  /** Of these, not reported. */
-  readonly warmUp: number;
 }
 
 export type WorkerReply =
@@ -28,23 +23,15 @@ export type WorkerReply =
 
 const reply = (message: WorkerReply): void => void process.send?.(message);
 
-async function time(runner: Runner, { runs, warmUp }: WorkerRequest): Promise<void> {
-  const milliseconds: number[] = [];
-  for (let i = 0; i < runs; i++) {
-    const start = performance.now();
-    await runner.run();
-    if (i >= warmUp) milliseconds.push(performance.now() - start);
-  }
-  reply({ kind: 'times', milliseconds });
-}
-
 async function main({ adapter, options }: WorkerJob): Promise<void> {
   const runner = await (await adapters[adapter]())(options);
   if ('unavailable' in runner) {
     reply({ kind: 'unavailable', reason: runner.unavailable });
     return;
   }
-  process.on('message', (request: WorkerRequest) => void time(runner, request));
+  process.on('message', (request: TimeRequest) => {
+    void timeRuns(runner, request).then((milliseconds) => reply({ kind: 'times', milliseconds }));
+  });
   const logits = Array.from(await runner.run());
   reply({ kind: 'ready', info: runner.info, logits });
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { VariantName } from '../../src/model/config.ts';
+import { type Runner, withMembers } from '../runners/runner.ts';
 
 /** What one row runs. Model files lie in `folder` under the names of `modelFiles`. */
 export interface RunnerOptions {
@@ -13,14 +14,6 @@ export interface RunnerOptions {
   readonly target?: string;
   readonly precision?: 'bf16';
   readonly quantized?: boolean;
-}
-
-/** An engine with a net and a batch of pictures in it. */
-export interface Runner {
-  /** Version, the threads it says it uses, … */
-  readonly info: Readonly<Record<string, string | number>>;
-  /** Pictures in, logits out: feeding and reading are part of what is timed, changes of layout are not. */
-  readonly run: () => Promise<Float32Array>;
 }
 
 export interface Unavailable {
@@ -48,17 +41,10 @@ export function missingRival(name: string): string | undefined {
   return existsSync(rivalPath(name)) ? undefined : `${name} is not installed (npm run bench:rivals:install)`;
 }
 
-function hasMembers<M>(module: unknown, members: readonly (keyof M & string)[]): module is M {
-  return typeof module === 'object' && module !== null && members.every((name) => name in module);
-}
-
 /**
  * A module of a rival, which this project's type checker does not know.
  * @param members that the module must have; their types are the caller's word
  */
 export async function importRival<M>(file: string, members: readonly (keyof M & string)[]): Promise<M> {
-  const module: unknown = await import(pathToFileURL(rivalPath(file)).href);
-  if (!hasMembers<M>(module, members))
-    throw new Error(`bench/rivals: ${file} must have ${members.join(', ')}; install it anew.`);
-  return module;
+  return withMembers<M>(await import(pathToFileURL(rivalPath(file)).href), file, members);
 }

@@ -3,23 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { runInThisContext } from 'node:vm';
-import { benchImages } from '../net.ts';
+import { type LiteRt, liteRtMembers, runLiteRt } from '../runners/litert.ts';
 import { type Adapter, importRival, litertFolder, missingRival, modelFiles } from './adapter.ts';
-
-interface LiteTensor {
-  readonly toTypedArray: () => Float32Array;
-  readonly delete: () => void;
-}
-
-/** What the adapter uses of @litertjs/core 2. */
-interface LiteRt {
-  readonly Tensor: new (data: Float32Array, shape: readonly number[]) => LiteTensor;
-  readonly loadLiteRt: (folder: string, options: { threads: boolean }) => Promise<unknown>;
-  readonly loadAndCompile: (
-    model: Uint8Array,
-    options: { accelerator: 'wasm'; cpuOptions: { numThreads: number } },
-  ) => Promise<{ readonly run: (input: LiteTensor) => Promise<readonly LiteTensor[]> }>;
-}
 
 /**
  * LiteRT.js is made for pages: it loads its Emscripten script by `importScripts` and its WebAssembly by `fetch`,
@@ -56,27 +41,8 @@ export const litert: Adapter = async ({ variant, batch, threads, folder }) => {
   if (batch !== 1) return { unavailable: 'the TFLite file is of batch 1' };
   const scripts = join(folder, litertFolder, '/');
   const chosen = pretendPage(scripts);
-  const lite = await importRival<LiteRt>('@litertjs/core/dist/index.js', [
-    'Tensor',
-    'loadLiteRt',
-    'loadAndCompile',
-  ]);
-  await lite.loadLiteRt(scripts, { threads: threads > 1 });
-  const model = await lite.loadAndCompile(await readFile(join(folder, modelFiles.tflite(variant))), {
-    accelerator: 'wasm',
-    cpuOptions: { numThreads: threads },
-  });
-  const { data, shape } = benchImages(batch);
-  return {
-    info: { build: chosen(), threads },
-    run: async () => {
-      const image = new lite.Tensor(data, shape);
-      const [logits] = await model.run(image);
-      if (logits === undefined) throw new Error('LiteRT.js gave no output.');
-      const values = Float32Array.from(logits.toTypedArray());
-      image.delete();
-      logits.delete();
-      return values;
-    },
-  };
+  const lite = await importRival<LiteRt>('@litertjs/core/dist/index.js', liteRtMembers);
+  const model = await readFile(join(folder, modelFiles.tflite(variant)));
+  const runner = await runLiteRt(lite, scripts, model, threads);
+  return { ...runner, info: { ...runner.info, build: chosen() } };
 };

@@ -2,6 +2,7 @@ import { expectedLogits, refereeDifference } from '../expected.ts';
 import { interleave, type Outcome, type Schedule } from '../interleave.ts';
 import { createFolder, writeModels } from '../prepare.ts';
 import { lineCells, lineColumns, reportLines } from '../report.ts';
+import { startRow } from '../row-process.ts';
 import { type Row, type RowGroup, rowGroups } from '../rows.ts';
 import type { Suite, SuiteOptions } from './suite.ts';
 
@@ -28,8 +29,10 @@ export async function runGroup(
   folder: string,
 ): Promise<readonly Outcome[]> {
   return interleave(group.rows, schedule, {
-    folder,
-    nodeOf: (row) => nodeOf(row, options.newerNode),
+    start: async (row) => {
+      const node = nodeOf(row, options.newerNode);
+      return node === undefined ? 'no Node 22 or newer' : startRow(row, folder, node);
+    },
     expected: await expectedLogits(folder, group.variant, group.batch),
   });
 }

@@ -40,7 +40,7 @@ async function openPage(browser: Browser, address: string): Promise<OpenPage> {
 /** Bundles and serves the page and starts Chromium. */
 export async function openBrowser(): Promise<TestBrowser> {
   const { files, imports } = await bundlePage();
-  const server = await servePages(files);
+  const server = await servePages((name) => files.get(name));
   const browser = await launchChromium();
   return {
     imports,

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 const types: Readonly<Record<string, string>> = {
   html: 'text/html; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
+  mjs: 'text/javascript; charset=utf-8',
   wasm: 'application/wasm',
 };
 
@@ -20,11 +21,11 @@ export interface PageServer {
   readonly close: () => Promise<void>;
 }
 
-/** Serves files from memory on 127.0.0.1, once under `/isolated/` and once under `/plain/`. */
-export async function servePages(files: ReadonlyMap<string, Uint8Array>): Promise<PageServer> {
+/** Serves files on 127.0.0.1, once under `/isolated/` and once under `/plain/`. @param read a file by its name */
+export async function servePages(read: (name: string) => Uint8Array | undefined): Promise<PageServer> {
   const server = createServer((request, response) => {
     const [, folder, name = ''] = /^\/(isolated|plain)\/(.+)$/.exec(request.url ?? '') ?? [];
-    const body = files.get(name);
+    const body = read(name);
     if (body === undefined) {
       response.writeHead(404).end();
       return;
