@@ -1,7 +1,7 @@
 import { PAGE_BYTES } from '../assembler/wasm/module.ts';
-import { wasmTarget } from '../assembler/wasm/wasm-assembler.ts';
 import type { WasmFeatures } from '../assembler/wasm/wasm-features.ts';
 import { createWasmMachine } from '../assembler/wasm/wasm-machine.ts';
+import { wasmTarget } from '../assembler/wasm/wasm-target.ts';
 import type { MachineProvider } from '../engine/cpu/machine-provider.ts';
 
 /** Addresses are 32 bits; the first and the last page stay free. */

@@ -1,8 +1,8 @@
 /** Names of kernels say everything that their code depends on: machine code of kernels is compared by name. */
 import assert from 'node:assert/strict';
 import { systemV } from '../../src/assembler/x64/registers.ts';
-import type { X64Target } from '../../src/assembler/x64/x64-assembler.ts';
 import { X64Code } from '../../src/assembler/x64/x64-code.ts';
+import type { X64Target } from '../../src/assembler/x64/x64-target.ts';
 import type { TaskPlan } from '../../src/kernel/plan/plan.ts';
 
 /** @param leastRepeated names that must come up again at least so often, or nothing was compared */

@@ -21,6 +21,7 @@ export const OP = {
   i32Subtract: 0x6b,
   i32Multiply: 0x6c,
   i32And: 0x71,
+  i32Or: 0x72,
   i32ShiftLeft: 0x74,
   i32Wrap: 0xa7,
   i64NotEqual: 0x52,
@@ -235,5 +236,14 @@ export class Emitter {
   branchIf(depth: number): void {
     this.code.u8(0x0d);
     unsignedLeb(this.code, depth);
+  }
+
+  /** Counts a local down by one and starts the enclosing loop anew unless that gave 0. */
+  countDown(local: number): void {
+    this.get(local);
+    this.i32(1);
+    this.op(OP.i32Subtract);
+    this.tee(local);
+    this.branchIf(0);
   }
 }

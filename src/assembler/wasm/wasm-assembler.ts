@@ -1,39 +1,20 @@
 /** The instruction set as WebAssembly: 4 lanes of simd128, with fused multiply-add where relaxed SIMD is on. */
 import { EngineError } from '../../errors.ts';
-import { RegisterFile } from '../register-file.ts';
 import type {
   Address,
   BinaryOp,
   Comparison,
   Feature,
-  Int,
   LaneReduction,
   Operand,
   UnaryOp,
   Vec,
   VectorAssembler,
-  VectorTarget,
 } from '../vector-assembler.ts';
-import { Emitter, I32, OP, SIMD, V128, type ValueType } from './emitter.ts';
-
-const LANES = 4;
-const INT_REGISTERS = 14;
-const VECTOR_REGISTERS = 16;
-
-export interface WasmTarget extends VectorTarget {
-  readonly name: 'wasm' | 'wasm-relaxed';
-}
-
-export function wasmTarget(relaxed: boolean): WasmTarget {
-  return {
-    name: relaxed ? 'wasm-relaxed' : 'wasm',
-    lanes: LANES,
-    vectorRegisters: VECTOR_REGISTERS,
-    intRegisters: INT_REGISTERS,
-    pointerBytes: 4,
-    features: new Set<Feature>(relaxed ? ['fma'] : []),
-  };
-}
+import { SIMD, V128 } from './emitter.ts';
+import { LocalFile } from './local-file.ts';
+import { WasmIntegers } from './wasm-integers.ts';
+import { LANES, VECTOR_REGISTERS, type WasmTarget } from './wasm-target.ts';
 
 const unaryCodes: Readonly<Record<UnaryOp, number>> = {
   absolute: SIMD.absolute,
@@ -60,48 +41,18 @@ const binaryCodes: Readonly<Record<BinaryOp, { readonly code: number; readonly s
 
 const f32Bits = (value: number): number => new Uint32Array(new Float32Array([value]).buffer)[0] ?? 0;
 
-/** Registers that stand for locals; a local is made when its register is first taken. */
-class LocalFile {
-  readonly #file: RegisterFile;
-  readonly #locals: number[] = [];
-  readonly #emitter: Emitter;
-  readonly #type: ValueType;
-
-  constructor(kind: string, count: number, type: ValueType, emitter: Emitter) {
-    this.#file = new RegisterFile(
-      kind,
-      Array.from({ length: count }, (_, i) => i),
-    );
-    this.#type = type;
-    this.#emitter = emitter;
-  }
-
-  take(): number {
-    const register = this.#file.take();
-    const local = this.#locals[register] ?? this.#emitter.newLocal(this.#type);
-    this.#locals[register] = local;
-    return local;
-  }
-
-  free(local: number): void {
-    this.#file.free(this.#locals.indexOf(local));
-  }
-}
-
 const asVec = (local: number): Vec => local as Vec;
 
-export class WasmAssembler implements VectorAssembler {
-  readonly emitter = new Emitter(1);
+export class WasmAssembler extends WasmIntegers implements VectorAssembler {
   readonly target: WasmTarget;
   readonly lanes = LANES;
-  readonly record: Int = { kind: 'int', register: 0 };
   readonly tiles = undefined;
   readonly pairs = undefined;
-  readonly #ints = new LocalFile('integer', INT_REGISTERS, I32, this.emitter);
   readonly #vecs = new LocalFile('vector', VECTOR_REGISTERS, V128, this.emitter);
   #temporary: number | undefined;
 
   constructor(target: WasmTarget) {
+    super();
     this.target = target;
   }
 
@@ -109,137 +60,10 @@ export class WasmAssembler implements VectorAssembler {
     return this.target.features.has(feature);
   }
 
-  // Integers
-
-  newInt(): Int {
-    return { kind: 'int', register: this.#ints.take() };
-  }
-
-  slot(index: number): Int {
-    const target = this.newInt();
-    this.emitter.get(this.record.register);
-    this.emitter.loadI32(index * 8);
-    this.emitter.set(target.register);
-    return target;
-  }
-
-  int(value: number): Int {
-    const target = this.newInt();
-    this.moveInt(target, value);
-    return target;
-  }
-
-  freeInt(...ints: readonly Int[]): void {
-    for (const int of ints) this.#ints.free(int.register);
-  }
-
-  #pushInt(source: Int | number): void {
-    if (typeof source === 'number') this.emitter.i32(source);
-    else this.emitter.get(source.register);
-  }
-
-  #integer(op: number, target: Int, source: Int | number): void {
-    this.emitter.get(target.register);
-    this.#pushInt(source);
-    this.emitter.op(op);
-    this.emitter.set(target.register);
-  }
-
-  moveInt(target: Int, source: Int | number): void {
-    this.#pushInt(source);
-    this.emitter.set(target.register);
-  }
-
-  addInt(target: Int, source: Int | number): void {
-    this.#integer(OP.i32Add, target, source);
-  }
-
-  subtractInt(target: Int, source: Int | number): void {
-    this.#integer(OP.i32Subtract, target, source);
-  }
-
-  multiplyInt(target: Int, factor: number): void {
-    this.#integer(OP.i32Multiply, target, factor);
-  }
-
-  loadPointer(target: Int, address: Address): void {
-    this.loadI32(target, address);
-  }
-
-  loadI32(target: Int, address: Address): void {
-    this.#push(address);
-    this.emitter.loadI32(address.offset);
-    this.emitter.set(target.register);
-  }
-
-  // Control
-
-  loop(times: number | Int, body: () => void): void {
-    if (typeof times === 'number') {
-      if (times < 1) return;
-      if (times === 1) {
-        body();
-        return;
-      }
-    }
-    const counter = this.newInt();
-    this.moveInt(counter, times);
-    if (typeof times === 'number') this.#countDown(counter, body);
-    else this.ifNonZero(counter, () => this.#countDown(counter, body));
-    this.freeInt(counter);
-  }
-
-  #countDown(counter: Int, body: () => void): void {
-    const e = this.emitter;
-    e.loop(() => {
-      body();
-      e.get(counter.register);
-      e.i32(1);
-      e.op(OP.i32Subtract);
-      e.tee(counter.register);
-      e.branchIf(0);
-    });
-  }
-
-  whileNonZero(value: Int, body: () => void): void {
-    this.ifNonZero(value, () => {
-      this.emitter.loop(() => {
-        body();
-        this.emitter.get(value.register);
-        this.emitter.branchIf(0);
-      });
-    });
-  }
-
-  ifNonZero(value: Int, then: () => void, otherwise?: () => void): void {
-    this.emitter.get(value.register);
-    this.emitter.if(then, otherwise);
-  }
-
-  ifLess(left: Int, right: Int | number, then: () => void, otherwise?: () => void): void {
-    this.emitter.get(left.register);
-    this.#pushInt(right);
-    this.emitter.op(OP.i32LessSigned);
-    this.emitter.if(then, otherwise);
-  }
-
   // Memory
 
-  /** The address without its constant offset, which the access itself adds. */
-  #push({ base, index, scale }: Address): void {
-    const e = this.emitter;
-    e.get(base.register);
-    if (index === undefined) return;
-    e.get(index.register);
-    if (scale > 1) {
-      e.i32(Math.log2(scale));
-      e.op(OP.i32ShiftLeft);
-    }
-    e.op(OP.i32Add);
-  }
-
   #pushLoad(code: number, address: Address, offset = 0): void {
-    this.#push(address);
+    this.pushAddress(address);
     this.emitter.simdMemory(code, address.offset + offset);
   }
 
@@ -250,13 +74,13 @@ export class WasmAssembler implements VectorAssembler {
 
   /** Puts memory into a lane of the vector that `vectorOnStack` pushes. */
   #pushLoadLane(code: number, address: Address, offset: number, lane: number, vector: () => void): void {
-    this.#push(address);
+    this.pushAddress(address);
     vector();
     this.emitter.simdMemory(code, address.offset + offset, lane);
   }
 
   #storeLane(code: number, address: Address, offset: number, lane: number, local: number): void {
-    this.#push(address);
+    this.pushAddress(address);
     this.emitter.get(local);
     this.emitter.simdMemory(code, address.offset + offset, lane);
   }
@@ -282,7 +106,7 @@ export class WasmAssembler implements VectorAssembler {
   store(address: Address, source: Vec, count?: number): void {
     const lanes = this.#count(count);
     if (lanes === 4) {
-      this.#push(address);
+      this.pushAddress(address);
       this.emitter.get(source);
       this.emitter.simdMemory(SIMD.store, address.offset);
       return;

@@ -4,8 +4,10 @@ import type { CodeBuilder, KernelId } from '../machine.ts';
 import type { KernelGenerator } from '../vector-assembler.ts';
 import type { Emitter } from './emitter.ts';
 import { encodeModule } from './module.ts';
-import { functionTypes, KERNEL_TYPE, runnerFunctions } from './runner.ts';
-import { WasmAssembler, type WasmTarget } from './wasm-assembler.ts';
+import { functionTypes, TYPE } from './runner/function-types.ts';
+import { runnerFunctions } from './runner/runner.ts';
+import { WasmAssembler } from './wasm-assembler.ts';
+import type { WasmTarget } from './wasm-target.ts';
 
 export class WasmCode implements CodeBuilder {
   readonly target: WasmTarget;
@@ -46,7 +48,7 @@ export class WasmCode implements CodeBuilder {
   finish(): Uint8Array<ArrayBuffer> {
     if (this.#finished) throw new EngineError('assembler: this code was already loaded; build it anew');
     this.#finished = true;
-    const kernels = this.#bodies.map((body) => ({ type: KERNEL_TYPE, body }));
+    const kernels = this.#bodies.map((body) => ({ type: TYPE.kernel, body }));
     return encodeModule({
       types: functionTypes,
       sharedMemory: this.#shared,

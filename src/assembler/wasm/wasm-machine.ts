@@ -10,8 +10,8 @@ import type {
   SharedCode,
 } from '../machine.ts';
 import { MAXIMUM_PAGES, PAGE_BYTES } from './module.ts';
-import { wasmTarget } from './wasm-assembler.ts';
 import { WasmCode } from './wasm-code.ts';
+import { wasmTarget } from './wasm-target.ts';
 
 export interface WasmMachineOptions {
   /** Use relaxed SIMD; the runtime must accept it (wasmFeatures). */

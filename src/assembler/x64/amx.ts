@@ -2,7 +2,8 @@
 import { EngineError } from '../../errors.ts';
 import type { Int, Tile, TileInstructions, TileShape } from '../vector-assembler.ts';
 import type { ConstantPool } from './constant-pool.ts';
-import { type Encoder, type Memory, pool } from './encoder.ts';
+import type { Encoder } from './encoder.ts';
+import { type Memory, pool } from './operand.ts';
 import { tilerelease, VECTOR, vector } from './vector-encoder.ts';
 
 /** The 64 bytes that LDTILECFG reads: palette 1, bytes per row at 16, rows at 48. */

@@ -1,8 +1,9 @@
 /** AVX2 with FMA: 8 lanes, 16 registers. Broadcast operands and comparisons borrow a scratch register. */
 import type { Address, Comparison, LaneReduction, Operand, UnaryOp, Vec } from '../vector-assembler.ts';
-import { type Memory, pool } from './encoder.ts';
+import { type Memory, pool } from './operand.ts';
 import { VECTOR } from './vector-encoder.ts';
-import { binaryRows, comparisonCodes, memoryAt, X64Assembler, type X64Context } from './x64-assembler.ts';
+import { binaryRows, comparisonCodes, X64Assembler, type X64Context } from './x64-assembler.ts';
+import { memoryAt } from './x64-integers.ts';
 
 const vectorOrder = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const LANES = 8;

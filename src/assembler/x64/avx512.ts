@@ -12,9 +12,11 @@ import type {
   UnaryOp,
   Vec,
 } from '../vector-assembler.ts';
-import { type Encoder, type Memory, pool } from './encoder.ts';
+import type { Encoder } from './encoder.ts';
+import { type Memory, pool } from './operand.ts';
 import { VECTOR, type VectorInstruction, vector } from './vector-encoder.ts';
-import { binaryRows, comparisonCodes, memoryAt, X64Assembler, type X64Context } from './x64-assembler.ts';
+import { binaryRows, comparisonCodes, X64Assembler, type X64Context } from './x64-assembler.ts';
+import { memoryAt } from './x64-integers.ts';
 
 const SCRATCH_MASK = 1;
 const keptMasks = [2, 3, 4, 5, 6, 7] as const;

@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createRandom, type Random } from '../../tensor/random.ts';
-import { Encoder, type Memory, memory } from './encoder.ts';
+import { Encoder } from './encoder.ts';
+import { type Memory, memory } from './operand.ts';
 import { tilerelease, VECTOR, type VectorBytes, vector, vzeroupper } from './vector-encoder.ts';
 
 const general64 = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');

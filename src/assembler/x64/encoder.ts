@@ -5,32 +5,8 @@
  */
 import { EngineError } from '../../errors.ts';
 import { CodeBuffer } from '../code-buffer.ts';
+import { type Memory, POOL, type PoolFixup } from './operand.ts';
 import { RSP } from './registers.ts';
-
-/** Memory operand; base POOL means `offset` bytes into the constant pool. */
-export interface Memory {
-  readonly base: number;
-  readonly offset: number;
-  readonly index: number | undefined;
-  readonly scale: 1 | 2 | 4 | 8;
-  readonly broadcast: boolean;
-}
-
-export const POOL = -1;
-
-export function memory(base: number, offset = 0): Memory {
-  return { base, offset, index: undefined, scale: 1, broadcast: false };
-}
-
-export function pool(offset: number, broadcast = false): Memory {
-  return { base: POOL, offset, index: undefined, scale: 1, broadcast };
-}
-
-/** A displacement at `position` that must become the pool's distance from the instruction's end. */
-export interface PoolFixup {
-  readonly position: number;
-  readonly bytesAfter: number;
-}
 
 /** Condition codes of Jcc. */
 export const CONDITION = {
@@ -128,6 +104,11 @@ export class Encoder {
     if (target !== source) this.instruction(1, 0x89, source, target);
   }
 
+  /** The low half, zero-extended. */
+  move32(target: number, source: number): void {
+    this.instruction(0, 0x89, source, target);
+  }
+
   /** Changes flags. */
   constant(target: number, value: number): void {
     if (value === 0) this.instruction(0, 0x31, target, target);
@@ -174,8 +155,8 @@ export class Encoder {
     this.instruction(1, (arithmeticCodes[op] << 3) | 1, source, target);
   }
 
-  arithmeticMemory(op: Arithmetic, target: number, source: Memory): void {
-    this.instruction(1, (arithmeticCodes[op] << 3) | 3, target, source);
+  arithmeticMemory(op: Arithmetic, target: number, source: Memory, wide: 0 | 1 = 1): void {
+    this.instruction(wide, (arithmeticCodes[op] << 3) | 3, target, source);
   }
 
   arithmeticConstant(op: Arithmetic, target: number | Memory, value: number, wide: 0 | 1 = 1): void {
@@ -192,13 +173,22 @@ export class Encoder {
     else this.code.u32(factor);
   }
 
+  multiply(target: number, source: Memory | number): void {
+    this.instruction(1, 0x0faf, target, source);
+  }
+
+  shiftLeft(target: number, bits: number): void {
+    this.instruction(1, 0xc1, 4, target, 1);
+    this.code.u8(bits);
+  }
+
   shiftRight(target: number, bits: number): void {
     this.instruction(1, 0xc1, 5, target, 1);
     this.code.u8(bits);
   }
 
-  test(left: number, right: number): void {
-    this.instruction(1, 0x85, right, left);
+  test(left: number, right: number, wide: 0 | 1 = 1): void {
+    this.instruction(wide, 0x85, right, left);
   }
 
   push(register: number): void {

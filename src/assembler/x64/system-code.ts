@@ -1,5 +1,6 @@
 /** Small functions in machine code that are not kernels: calling by address, cpuid, asking for AMX. */
-import { CONDITION, Encoder, memory } from './encoder.ts';
+import { CONDITION, Encoder } from './encoder.ts';
+import { memory } from './operand.ts';
 import { type CallingConvention, R8, R9, RAX, RBX, RCX, RDI, RDX, RSI } from './registers.ts';
 
 /** invoke(function, a, b): calls a function of two arguments by its address. */

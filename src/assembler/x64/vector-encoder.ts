@@ -2,7 +2,8 @@
  * AVX, AVX-512 and AMX instructions as a table, and their VEX and EVEX encodings (Intel SDM volume 2, 2.3 and
  * 2.7). The shorter VEX form is taken wherever the operands allow it.
  */
-import type { Encoder, Memory } from './encoder.ts';
+import type { Encoder } from './encoder.ts';
+import type { Memory } from './operand.ts';
 
 /**
  * How EVEX counts an 8-bit displacement: in whole vectors, or in elements when one is broadcast (full); in whole

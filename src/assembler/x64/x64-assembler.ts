@@ -9,7 +9,6 @@ import type {
   BinaryOp,
   Comparison,
   Feature,
-  Int,
   LaneReduction,
   Operand,
   PairInstructions,
@@ -17,11 +16,11 @@ import type {
   UnaryOp,
   Vec,
   VectorAssembler,
-  VectorTarget,
 } from '../vector-assembler.ts';
 import { createTiles } from './amx.ts';
 import type { ConstantPool } from './constant-pool.ts';
-import { CONDITION, Encoder, type ForwardJump, type Memory, memory, pool } from './encoder.ts';
+import type { Encoder } from './encoder.ts';
+import { type Memory, memory, pool } from './operand.ts';
 import type { CallingConvention } from './registers.ts';
 import {
   type Options,
@@ -31,10 +30,8 @@ import {
   vector,
   vzeroupper,
 } from './vector-encoder.ts';
-
-export interface X64Target extends VectorTarget {
-  readonly name: 'avx512' | 'avx2';
-}
+import { memoryAt, X64Integers } from './x64-integers.ts';
+import type { X64Target } from './x64-target.ts';
 
 /** Everything a kernel's code is built from, besides its generator. */
 export interface X64Context {
@@ -59,49 +56,27 @@ export const comparisonCodes: Readonly<Record<Comparison, number>> = {
   equal: 0x00,
 };
 
-const LOOP_ALIGNMENT = 32;
-
-/** Plain memory, `more` bytes further on; whether to broadcast is for the instruction to say. */
-export function memoryAt(address: Address, more = 0): Memory {
-  return {
-    base: address.base.register,
-    offset: address.offset + more,
-    index: address.index?.register,
-    scale: address.scale,
-    broadcast: false,
-  };
-}
-
 /** A vector id is a register number here; the only place that makes ids from numbers. */
 const asVec = (register: number): Vec => register as Vec;
 
-export abstract class X64Assembler implements VectorAssembler {
-  readonly encoder = new Encoder();
+export abstract class X64Assembler extends X64Integers implements VectorAssembler {
   readonly target: X64Target;
   readonly lanes: number;
-  readonly record: Int;
   readonly tiles: TileInstructions | undefined;
   abstract readonly pairs: PairInstructions | undefined;
   protected readonly bytes: VectorBytes;
   protected readonly pool: ConstantPool;
   protected readonly convention: CallingConvention;
   #storesPast = false;
-  readonly #ints: RegisterFile;
   readonly #vecs: RegisterFile;
 
   constructor(context: X64Context, bytes: VectorBytes, vectorOrder: readonly number[]) {
+    super(context.convention);
     this.target = context.target;
     this.lanes = context.target.lanes;
     this.bytes = bytes;
     this.pool = context.pool;
     this.convention = context.convention;
-    const argument = context.convention.arguments[0] ?? 0;
-    this.record = { kind: 'int', register: argument };
-    const { volatile, preserved } = context.convention;
-    this.#ints = new RegisterFile(
-      'integer',
-      [...volatile, ...preserved].filter((register) => register !== argument),
-    );
     this.#vecs = new RegisterFile('vector', vectorOrder);
     this.tiles = this.has('tiles') ? createTiles(this.encoder, this.pool) : undefined;
   }
@@ -126,111 +101,6 @@ export abstract class X64Assembler implements VectorAssembler {
     const scratch = this.#vecs.take();
     use(scratch);
     this.#vecs.free(scratch);
-  }
-
-  // Integers
-
-  newInt(): Int {
-    return { kind: 'int', register: this.#ints.take() };
-  }
-
-  slot(index: number): Int {
-    const target = this.newInt();
-    this.encoder.load(target.register, memory(this.record.register, index * 8));
-    return target;
-  }
-
-  int(value: number): Int {
-    const target = this.newInt();
-    this.encoder.constant(target.register, value);
-    return target;
-  }
-
-  freeInt(...ints: readonly Int[]): void {
-    for (const int of ints) this.#ints.free(int.register);
-  }
-
-  moveInt(target: Int, source: Int | number): void {
-    if (typeof source === 'number') this.encoder.constant(target.register, source);
-    else this.encoder.move(target.register, source.register);
-  }
-
-  addInt(target: Int, source: Int | number): void {
-    if (typeof source !== 'number') this.encoder.arithmetic('add', target.register, source.register);
-    else if (source !== 0) this.encoder.arithmeticConstant('add', target.register, checkI32(source));
-  }
-
-  subtractInt(target: Int, source: Int | number): void {
-    if (typeof source !== 'number') this.encoder.arithmetic('subtract', target.register, source.register);
-    else if (source !== 0) this.encoder.arithmeticConstant('subtract', target.register, checkI32(source));
-  }
-
-  multiplyInt(target: Int, factor: number): void {
-    this.encoder.multiplyConstant(target.register, target.register, checkI32(factor));
-  }
-
-  loadPointer(target: Int, address: Address): void {
-    this.encoder.load(target.register, memoryAt(address));
-  }
-
-  loadI32(target: Int, address: Address): void {
-    this.encoder.loadSigned32(target.register, memoryAt(address));
-  }
-
-  // Control
-
-  loop(times: number | Int, body: () => void): void {
-    if (typeof times === 'number') {
-      if (times < 1) return;
-      if (times === 1) {
-        body();
-        return;
-      }
-    }
-    const counter = this.newInt();
-    this.moveInt(counter, times);
-    if (typeof times === 'number') this.#countDown(counter, body);
-    else this.ifNonZero(counter, () => this.#countDown(counter, body));
-    this.freeInt(counter);
-  }
-
-  #countDown(counter: Int, body: () => void): void {
-    const top = this.encoder.alignedHere(LOOP_ALIGNMENT);
-    body();
-    this.encoder.arithmeticConstant('subtract', counter.register, 1);
-    this.encoder.jumpBack(top, CONDITION.notZero);
-  }
-
-  whileNonZero(value: Int, body: () => void): void {
-    this.ifNonZero(value, () => {
-      const top = this.encoder.alignedHere(LOOP_ALIGNMENT);
-      body();
-      this.encoder.test(value.register, value.register);
-      this.encoder.jumpBack(top, CONDITION.notZero);
-    });
-  }
-
-  ifNonZero(value: Int, then: () => void, otherwise?: () => void): void {
-    this.encoder.test(value.register, value.register);
-    this.#branch(this.encoder.jumpForward(CONDITION.zero), then, otherwise);
-  }
-
-  ifLess(left: Int, right: Int | number, then: () => void, otherwise?: () => void): void {
-    if (typeof right === 'number') this.encoder.arithmeticConstant('compare', left.register, checkI32(right));
-    else this.encoder.arithmetic('compare', left.register, right.register);
-    this.#branch(this.encoder.jumpForward(CONDITION.greaterOrEqual), then, otherwise);
-  }
-
-  #branch(toOtherwise: ForwardJump, then: () => void, otherwise: (() => void) | undefined): void {
-    then();
-    if (otherwise === undefined) {
-      this.encoder.land(toOtherwise);
-      return;
-    }
-    const toEnd = this.encoder.jumpForward();
-    this.encoder.land(toOtherwise);
-    otherwise();
-    this.encoder.land(toEnd);
   }
 
   // Vectors that both widths handle alike
@@ -318,7 +188,7 @@ export abstract class X64Assembler implements VectorAssembler {
 
   /** Code before the body: saves what the convention preserves and the kernel uses. */
   prologue(encoder: Encoder): void {
-    for (const register of this.#savedInts()) encoder.push(register);
+    for (const register of this.savedInts()) encoder.push(register);
     const vecs = this.#savedVecs();
     if (vecs.length > 0) encoder.arithmeticConstant('subtract', 4, 16 * vecs.length);
     for (const [i, register] of vecs.entries())
@@ -333,12 +203,8 @@ export abstract class X64Assembler implements VectorAssembler {
     for (const [i, register] of vecs.entries())
       vector(encoder, VECTOR.vmovups, 16, register, 0, memory(4, 16 * i));
     if (vecs.length > 0) encoder.arithmeticConstant('add', 4, 16 * vecs.length);
-    for (const register of this.#savedInts().reverse()) encoder.pop(register);
+    for (const register of this.savedInts().reverse()) encoder.pop(register);
     encoder.return();
-  }
-
-  #savedInts(): number[] {
-    return this.convention.preserved.filter((register) => this.#ints.used(register));
   }
 
   #savedVecs(): number[] {
@@ -356,9 +222,4 @@ export abstract class X64Assembler implements VectorAssembler {
   abstract select(c: Comparison, target: Vec, left: Vec, right: Vec, whenTrue: Vec, whenFalse: Vec): void;
   abstract scaleByPowerOfTwo(target: Vec, source: Vec, exponent: Vec): void;
   abstract reduceLanes(op: LaneReduction, target: Vec, source: Vec): void;
-}
-
-function checkI32(value: number): number {
-  if (Number.isInteger(value) && value >= -(2 ** 31) && value < 2 ** 31) return value;
-  throw new EngineError(`assembler: expected a 32-bit integer constant, found ${value}`, { value });
 }

@@ -6,10 +6,12 @@ import type { KernelGenerator } from '../vector-assembler.ts';
 import { Avx2Assembler } from './avx2.ts';
 import { Avx512Assembler } from './avx512.ts';
 import { ConstantPool } from './constant-pool.ts';
-import { Encoder, type PoolFixup } from './encoder.ts';
+import { Encoder } from './encoder.ts';
+import type { PoolFixup } from './operand.ts';
 import type { CallingConvention } from './registers.ts';
-import { emitRunner, type RunnerEntries } from './runner.ts';
-import type { X64Assembler, X64Context, X64Target } from './x64-assembler.ts';
+import { emitRunner, type RunnerEntries } from './runner/runner.ts';
+import type { X64Assembler, X64Context } from './x64-assembler.ts';
+import type { X64Target } from './x64-target.ts';
 
 /** Kernel bodies start at multiples of this, so that aligned loops stay aligned. */
 const BODY_ALIGNMENT = 64;

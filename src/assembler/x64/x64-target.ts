@@ -1,5 +1,8 @@
-import type { Feature } from '../vector-assembler.ts';
-import type { X64Target } from './x64-assembler.ts';
+import type { Feature, VectorTarget } from '../vector-assembler.ts';
+
+export interface X64Target extends VectorTarget {
+  readonly name: 'avx512' | 'avx2';
+}
 
 /** What kernels may use, of what cpuid reports. */
 export interface X64Capabilities {
