@@ -40,7 +40,6 @@ const binaryCodes: Readonly<Record<BinaryOp, { readonly code: number; readonly s
 };
 
 const f32Bits = (value: number): number => new Uint32Array(new Float32Array([value]).buffer)[0] ?? 0;
-
 const asVec = (local: number): Vec => local as Vec;
 
 export class WasmAssembler extends WasmIntegers implements VectorAssembler {

@@ -68,16 +68,12 @@ export function fill(canvas: Canvas, texture: Texture): void {
 const coverage = (distance: number): number => Math.min(1, Math.max(0, 0.5 - distance));
 
 const black: Colour = [0, 0, 0];
-
 const white: Colour = [1, 1, 1];
-
 const shade = plain(black);
 
 /** Shapes are brighter than what they lie on, as toys on a cloth. */
 export const groundValues = [0.12, 0.5] as const;
-
 const shapeValues = [0.65, 1] as const;
-
 const barValues = [0.2, 0.9] as const;
 
 /** A colour that stands out from the ground. */

@@ -30,7 +30,6 @@ export interface RunnerOptions {
 /** Own tiles of a step, calls left of a tile, and what aligns the stack. */
 const FRAME_BYTES = 24;
 const saved = [RBX, RBP, R12, R13, R14, R15] as const;
-
 const SYS_FUTEX = 202;
 const FUTEX_WAIT_PRIVATE = 128;
 const FUTEX_WAKE_PRIVATE = 129;

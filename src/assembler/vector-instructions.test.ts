@@ -1,7 +1,8 @@
-/** Every instruction of the set, run on every machine that is here, against plain JavaScript. */
+/** Every instruction on vectors, run on every machine that is here, against plain JavaScript. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { allMachines, type TestMachine } from '../../test/support/machines.ts';
+import { assertSame, f32At, type InstructionCase, runCases } from '../../test/support/instruction-cases.ts';
+import { allMachines } from '../../test/support/machines.ts';
 import { createRandom } from '../tensor/random.ts';
 import {
   at,
@@ -15,16 +16,8 @@ import {
   type VectorAssembler,
 } from './vector-assembler.ts';
 
-/** A case: bytes in, what to emit, and a check of the bytes that came out. */
-interface Case {
-  readonly name: string;
-  readonly input: ArrayBufferView;
-  readonly outputBytes: number;
-  readonly emit: (a: VectorAssembler, input: Int, output: Int) => void;
-  readonly check: (output: DataView) => void;
-}
-
 const random = createRandom(11);
+
 const special = [
   0,
   -0,
@@ -43,6 +36,7 @@ const special = [
   3e38,
   8388609,
 ];
+
 const fround = Math.fround;
 
 function numbers(count: number): Float32Array {
@@ -53,20 +47,6 @@ function numbers(count: number): Float32Array {
 
 const integers = (count: number): Float32Array =>
   Float32Array.from({ length: count }, () => random.integer(2001) - 1000);
-
-const f32At = (output: DataView, index: number): number => output.getFloat32(index * 4, true);
-
-function bits(value: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setFloat32(0, value);
-  return view.getUint32(0);
-}
-
-/** Same bits, or both NaN. */
-function assertSame(actual: number, expected: number, what: string): void {
-  const same = Number.isNaN(expected) ? Number.isNaN(actual) : bits(actual) === bits(expected);
-  assert.ok(same, `${what}: expected ${expected}, found ${actual}`);
-}
 
 function lanesEqual(output: DataView, count: number, expected: (lane: number) => number, what: string): void {
   for (let lane = 0; lane < count; lane++)
@@ -115,9 +95,9 @@ function load(a: VectorAssembler, input: Int, vectors: number): Vec[] {
 
 const binaryForms = ['register', 'memory', 'broadcast', 'onto left', 'onto right', 'indexed'] as const;
 
-function binaryCases(lanes: number): Case[] {
+function binaryCases(lanes: number): InstructionCase[] {
   return (Object.keys(binary) as BinaryOp[]).flatMap((op) =>
-    binaryForms.map((form): Case => {
+    binaryForms.map((form): InstructionCase => {
       const input = numbers(2 * lanes);
       return {
         name: `${op}, ${form}`,
@@ -150,8 +130,8 @@ function binaryCases(lanes: number): Case[] {
   );
 }
 
-function simpleVectorCases(lanes: number): Case[] {
-  const cases: Case[] = [];
+function simpleVectorCases(lanes: number): InstructionCase[] {
+  const cases: InstructionCase[] = [];
   for (const op of Object.keys(unary) as UnaryOp[]) {
     const input = numbers(lanes);
     cases.push({
@@ -197,9 +177,9 @@ function simpleVectorCases(lanes: number): Case[] {
   return cases;
 }
 
-function moreVectorCases(lanes: number): Case[] {
+function moreVectorCases(lanes: number): InstructionCase[] {
   const whole = integers(3 * lanes);
-  const fma = (form: 'register' | 'memory' | 'broadcast'): Case => ({
+  const fma = (form: 'register' | 'memory' | 'broadcast'): InstructionCase => ({
     name: `fma, ${form}`,
     input: whole,
     outputBytes: lanes * 4,
@@ -223,7 +203,7 @@ function moreVectorCases(lanes: number): Case[] {
   const exponents = Float32Array.from({ length: 2 * lanes }, (_, i) =>
     i < lanes ? random.uniform() * 2 - 1 : ([-126, 127, 0, -1, 23, -100][i % 6] ?? 0),
   );
-  const scale: Case = {
+  const scale: InstructionCase = {
     name: 'scaleByPowerOfTwo',
     input: exponents,
     outputBytes: lanes * 4,
@@ -235,7 +215,7 @@ function moreVectorCases(lanes: number): Case[] {
     check: (output) =>
       lanesEqual(output, lanes, (i) => value(exponents, i) * 2 ** value(exponents, lanes + i), 'scale'),
   };
-  const reduce = (op: 'add' | 'maximum', inPlace: boolean): Case => ({
+  const reduce = (op: 'add' | 'maximum', inPlace: boolean): InstructionCase => ({
     name: `reduce ${op}${inPlace ? ' in place' : ''}`,
     input: whole,
     outputBytes: 2 * lanes * 4,
@@ -260,7 +240,7 @@ function moreVectorCases(lanes: number): Case[] {
     },
   });
   const constants = [0, -0, 1, Math.PI, -1e-30, Infinity, 3e38];
-  const constant: Case = {
+  const constant: InstructionCase = {
     name: 'constant, zero, move, broadcast, store past caches',
     input: whole,
     outputBytes: (constants.length + 3) * lanes * 4,
@@ -302,7 +282,7 @@ function moreVectorCases(lanes: number): Case[] {
 }
 
 /** All registers hold something at once, so that high register numbers are used in every place. */
-function pressureCases(lanes: number, registers: number): Case[] {
+function pressureCases(lanes: number, registers: number): InstructionCase[] {
   const held = registers - 1; // one is left to borrow
   const input = integers(held * lanes);
   return [
@@ -334,163 +314,8 @@ function pressureCases(lanes: number, registers: number): Case[] {
   ];
 }
 
-/** Reads the number that an integer indexes, so that integers can be seen from outside. */
-function report(a: VectorAssembler, table: Int, int: Int, output: Int, index: number): void {
-  const vec = a.newVec();
-  a.broadcast(vec, atIndex(table, int, 4));
-  a.store(at(output, index * 4), vec, 1);
-  a.freeVec(vec);
-}
-
-function integerCase(): Case {
-  const input = new Float32Array(1024).map((_, i) => i);
-  const words = new Int32Array(input.buffer);
-  words[1020] = -5;
-  words[1021] = 7;
-  const expected = [12, 8, 36, 36, 31, 36, 7, 3, 5, 1000, 0, 4, 24, 1, 2, 1, 2, 9, 0, 60];
-  return {
-    name: 'integers and control',
-    input,
-    outputBytes: expected.length * 4,
-    emit(a, table, to) {
-      let next = 0;
-      const show = (int: Int): void => report(a, table, int, to, next++);
-      const x = a.int(5);
-      a.addInt(x, 7);
-      show(x); // 12
-      a.subtractInt(x, 4);
-      show(x); // 8
-      a.multiplyInt(x, 3);
-      a.addInt(x, 12);
-      show(x); // 36
-      const y = a.newInt();
-      a.moveInt(y, x);
-      show(y); // 36
-      const negative = a.newInt();
-      a.loadI32(negative, at(table, 4080));
-      a.addInt(y, negative);
-      show(y); // 31
-      a.subtractInt(y, negative);
-      show(y); // 36
-      a.loadI32(negative, at(table, 4084));
-      show(negative); // 7
-      a.freeInt(x, y, negative);
-      control(a, show);
-    },
-    check(output) {
-      for (const [i, want] of expected.entries()) assertSame(f32At(output, i), want, `integer ${i}`);
-    },
-  };
-}
-
-function control(a: VectorAssembler, show: (int: Int) => void): void {
-  const count = a.int(0);
-  const times = a.int(3);
-  a.loop(times, () => a.addInt(count, 1));
-  show(count); // 3
-  a.addInt(count, 2);
-  show(count); // 5
-  a.moveInt(count, 0);
-  a.loop(10, () => a.loop(20, () => a.loop(5, () => a.addInt(count, 1))));
-  show(count); // 1000
-  a.moveInt(count, 0);
-  const zero = a.int(0);
-  a.loop(zero, () => a.addInt(count, 1));
-  a.loop(0, () => a.addInt(count, 1));
-  show(count); // 0
-  a.whileNonZero(times, () => {
-    a.subtractInt(times, 1);
-    a.addInt(count, 1);
-  });
-  a.whileNonZero(zero, () => a.addInt(count, 100));
-  a.loop(1, () => a.addInt(count, 1));
-  show(count); // 4
-  a.loop(count, () => {
-    // A body too long for a short jump.
-    for (let i = 0; i < 60; i++) a.addInt(count, 1);
-    for (let i = 0; i < 55; i++) a.addInt(count, -1);
-  });
-  show(count); // 4 + 4·5 = 24
-  const select = (value: number): void => {
-    const int = a.int(value);
-    a.ifNonZero(
-      int,
-      () => a.moveInt(int, 1),
-      () => a.moveInt(int, 2),
-    );
-    show(int);
-    a.freeInt(int);
-  };
-  select(77); // 1
-  select(0); // 2
-  const less = (left: number, right: number | Int): void => {
-    const int = a.int(left);
-    a.ifLess(
-      int,
-      right,
-      () => a.moveInt(int, 1),
-      () => a.moveInt(int, 2),
-    );
-    show(int);
-    a.freeInt(int);
-  };
-  less(-1, zero); // 1
-  less(5, 5); // 2
-  a.moveInt(count, 9);
-  a.ifNonZero(zero, () => a.moveInt(count, 10));
-  show(count); // 9
-  a.ifLess(count, 100, () => a.moveInt(count, 0));
-  show(count); // 0
-  const held = Array.from({ length: a.target.intRegisters - 7 }, (_, i) => a.int(i + 1)); // 1 … 7
-  for (const [i, int] of held.entries()) {
-    a.multiplyInt(int, 2);
-    a.addInt(count, int);
-    if (i === 0) a.addInt(count, 4);
-  }
-  a.freeInt(...held, zero, times);
-  show(count); // 56 + 4
-  a.freeInt(count);
-}
-
-/** Generates all cases into one code, loads it, runs each. */
-function runCases({ machine }: TestMachine, cases: readonly Case[]): void {
-  const builder = machine.builder();
-  const prepared = cases.map((one) => {
-    const kernel = builder.kernel(one.name, (a) => {
-      const input = a.slot(1);
-      const output = a.slot(2);
-      one.emit(a, input, output);
-    });
-    const bytes = one.input.byteLength + one.outputBytes;
-    return { one, kernel, block: machine.allocate(64 + bytes + 64) };
-  });
-  const code = machine.load(builder);
-  for (const { one, kernel, block } of prepared) {
-    const { input } = one;
-    const start = 64;
-    const outputAt = start + input.byteLength;
-    const bytes = block.view(0, block.bytes);
-    bytes.set(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), start);
-    bytes.fill(0xa5, outputAt);
-    const record = new BigInt64Array(bytes.buffer, bytes.byteOffset, 3);
-    record.set([code.entry(kernel), block.address + start, block.address + outputAt].map(BigInt));
-    code.call(kernel, block.address);
-    try {
-      one.check(new DataView(bytes.buffer, bytes.byteOffset + outputAt, one.outputBytes));
-    } catch (error) {
-      throw new Error(`${machine.target.name}: ${one.name}`, { cause: error });
-    }
-    assert.ok(
-      bytes.subarray(outputAt + one.outputBytes).every((byte) => byte === 0xa5),
-      `${one.name} wrote past its output`,
-    );
-    block.free();
-  }
-  code.dispose();
-}
-
 for (const one of await allMachines()) {
-  test(`instructions on ${one.name}`, { skip: one.skip }, () => {
+  test(`vector instructions on ${one.name}`, { skip: one.skip }, () => {
     if (one.skip !== false) return;
     const target = one.make();
     const { lanes, vectorRegisters } = target.machine.target;
@@ -499,9 +324,8 @@ for (const one of await allMachines()) {
       ...simpleVectorCases(lanes),
       ...moreVectorCases(lanes),
       ...pressureCases(lanes, vectorRegisters),
-      integerCase(),
     ];
-    assert.ok(cases.length >= 60);
+    assert.ok(cases.length >= 59);
     runCases(target, cases);
     target.machine.dispose();
   });
