@@ -23,7 +23,8 @@ import {
   type ConvSizes,
   convSizes,
 } from './convolution-row.ts';
-import { type PanelBlock, type PanelSpec, panelKernel, panelSlots } from './panel-kernel.ts';
+import { panelKernel } from './panel-kernel.ts';
+import { type PanelBlock, type PanelSpec, panelSlots } from './panel-spec.ts';
 import { packPanels } from './panel-weights.ts';
 
 /** Consecutive output rows for which the same kernel rows lie inside the input. */

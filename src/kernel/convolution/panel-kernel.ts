@@ -10,96 +10,13 @@
  * A record names a first panel, a first line and how many of each; the panel loop is the outer one, so that a
  * panel stays in the nearest cache while input streams by.
  */
-import {
-  at,
-  broadcastAt,
-  type Int,
-  type TargetName,
-  type Vec,
-  type VectorAssembler,
-  type VectorTarget,
-} from '../../assembler/vector-assembler.ts';
-import type { ActivationName } from '../../graph/activations.ts';
-import type { KernelSpec, Slot } from '../plan/plan.ts';
-import { blockName, isWhole, type TapRange } from '../plan/window-blocks.ts';
-import { emitActivation } from '../vector/activation.ts';
+import { at, type Int, type VectorAssembler } from '../../assembler/vector-assembler.ts';
+import type { KernelSpec } from '../plan/plan.ts';
+import { blockName } from '../plan/window-blocks.ts';
 import { countBySlot } from '../vector/emit.ts';
-
-export interface PanelBlock {
-  /** Taps along the line that lie inside the input, a range for each position. */
-  readonly taps: readonly TapRange[];
-  /** How often the block comes in a row; `slot` takes it from the record. */
-  readonly repeat: number | 'slot';
-  /** Bytes from the line's first input to what offsets of this block's first window count from. */
-  readonly start: number;
-  /** Bytes by which the first window's first tap lies before `start`: within the padding. */
-  readonly before: number;
-}
-
-/** Everything the code depends on; sizes are in bytes unless said otherwise. */
-export interface PanelSpec {
-  readonly kernel: readonly [height: number, width: number];
-  /** Numbers that one tap adds. */
-  readonly channels: number;
-  readonly tapStride: number;
-  readonly kernelRowStride: number;
-  readonly positionStride: number;
-  readonly lineStride: number;
-  readonly outputStride: number;
-  /** From one output line to the next. */
-  readonly outputLineStride: number;
-  /** Vectors in a panel, and lanes of the last one that are meant. */
-  readonly vectors: number;
-  readonly lastLanes: number;
-  readonly blocks: readonly PanelBlock[];
-  /** How far ahead weights are fetched, 0 for not at all: the next panel's where they are not in the caches. */
-  readonly prefetch: number;
-  /** Weights further on that each turn of the loop fetches into the second cache, in bytes; 0 for none. */
-  readonly ahead: number;
-  /** The next block's input is fetched meanwhile, as no cache holds it; only where the window is a single point. */
-  readonly streams: boolean;
-  /** The output is written past the caches. */
-  readonly past: boolean;
-  /** The record says which kernel rows lie inside the input. */
-  readonly clipsRows: boolean;
-  readonly residual: boolean;
-  readonly activation: ActivationName | null;
-}
-
-const SLOT = {
-  input: 1,
-  weights: 2,
-  output: 3,
-  residual: 4,
-  panels: 5,
-  lines: 6,
-  kernelRows: 7,
-  skippedWeights: 8,
-  ahead: 9,
-  repeats: 10,
-} as const;
-
-export interface PanelRecord {
-  readonly input: Slot;
-  readonly weights: Slot;
-  readonly output: Slot;
-  readonly residual: Slot;
-  readonly panels: number;
-  readonly lines: number;
-  /** Kernel rows inside the input, and bytes of weights of those before them. */
-  readonly kernelRows: number;
-  readonly skippedWeights: number;
-  /** Bytes from a panel to what is fetched meanwhile. */
-  readonly ahead: number;
-  /** For each block with a repeat of `slot`. */
-  readonly repeats: readonly number[];
-}
-
-export function panelSlots(record: PanelRecord): readonly Slot[] {
-  const { input, weights, output, residual, panels, lines, kernelRows, skippedWeights, ahead, repeats } =
-    record;
-  return [input, weights, output, residual, panels, lines, kernelRows, skippedWeights, ahead, ...repeats];
-}
+import { emitEpilogue } from '../vector/epilogue.ts';
+import { emitRun, runsOf, type Sums } from './panel-run.ts';
+import { type PanelBlock, type PanelSpec, SLOT } from './panel-spec.ts';
 
 export function panelKernel(spec: PanelSpec): KernelSpec {
   return { name: panelName(spec), generate: (a) => emitPanels(a, spec) };
@@ -184,41 +101,6 @@ function emitLine(a: VectorAssembler, spec: PanelSpec, pointers: Pointers): void
   if (pointers.residual !== undefined) a.addInt(pointers.residual, spec.outputLineStride - written);
 }
 
-/** Steps over one contiguous stretch of input, for the positions first … end−1 of a block. */
-interface Run {
-  readonly inputOffset: number;
-  /** Steps of weights before it, counted from the kernel row's first. */
-  readonly weightStep: number;
-  readonly steps: number;
-  readonly first: number;
-  readonly end: number;
-}
-
-/** What one kernel row adds to a block: a single run where whole windows lie contiguously, else one a tap. */
-function runsOf(spec: PanelSpec, block: PanelBlock): Run[] {
-  const width = spec.kernel[1];
-  const positions = block.taps.length;
-  const whole = block.taps.every((taps) => isWhole(width, taps));
-  if (whole && spec.tapStride === spec.channels * 4)
-    return [{ inputOffset: 0, weightStep: 0, steps: width * spec.channels, first: 0, end: positions }];
-  const runs: Run[] = [];
-  for (let tap = 0; tap < width; tap++) {
-    const inside = block.taps.map((taps) => taps.first <= tap && tap < taps.end);
-    const first = inside.indexOf(true);
-    if (first < 0) continue;
-    runs.push({
-      inputOffset: tap * spec.tapStride - block.before,
-      weightStep: tap * spec.channels,
-      steps: spec.channels,
-      first,
-      end: inside.lastIndexOf(true) + 1,
-    });
-  }
-  return runs;
-}
-
-type Sums = readonly (readonly Vec[])[];
-
 function emitBlock(a: VectorAssembler, spec: PanelSpec, block: PanelBlock, pointers: Pointers): void {
   const { input, weights, output, residual } = pointers;
   const rowBytes = spec.vectors * a.lanes * 4;
@@ -259,107 +141,6 @@ function startAtBias(a: VectorAssembler, sums: Sums, weights: Int): void {
   });
 }
 
-const CACHE_LINE = 64;
-
-interface LoopStyle {
-  /** Steps in a loop's body. */
-  readonly unroll: number;
-  /** Multiply-adds up to which a run is written out without a loop. */
-  readonly writtenOut: number;
-}
-
-/** Turns of a loop over so many steps, each of which may fetch weights ahead; none where loops are too short for it. */
-export function panelTurns(target: VectorTarget, steps: number): number {
-  const { unroll } = loopStyles[target.name];
-  return unroll > 1 ? Math.floor(steps / unroll) : 0;
-}
-
-/** V8 allocates registers badly over long bodies: one step a turn reaches 56 GFLOP/s where four reach 39. */
-const wasmLoops: LoopStyle = { unroll: 1, writtenOut: 0 };
-const x64Loops: LoopStyle = { unroll: 4, writtenOut: 320 };
-const loopStyles: Readonly<Record<TargetName, LoopStyle>> = {
-  avx512: x64Loops,
-  avx2: x64Loops,
-  'wasm-relaxed': wasmLoops,
-  wasm: wasmLoops,
-};
-
-function emitRun(
-  a: VectorAssembler,
-  spec: PanelSpec,
-  run: Run,
-  sums: Sums,
-  { from, row, ahead }: { readonly from: Int; readonly row: Int; readonly ahead: Int | undefined },
-): void {
-  const stepBytes = spec.vectors * a.lanes * 4;
-  const positions = sums.slice(run.first, run.end);
-  const products = positions.length * spec.vectors;
-  const { unroll, writtenOut } = loopStyles[a.target.name];
-  const loops = run.steps * products <= writtenOut ? 0 : Math.floor(run.steps / unroll);
-  const inputOffset = run.inputOffset + run.first * spec.positionStride;
-  const step = (u: number): void => {
-    const weightOffset = (run.weightStep + u) * stepBytes;
-    emitStep(a, positions, from, inputOffset + u * 4, spec.positionStride, row, weightOffset);
-    if (spec.prefetch > 0)
-      for (let line = 0; line < stepBytes; line += CACHE_LINE)
-        a.prefetch(at(row, weightOffset + spec.prefetch + line));
-  };
-  a.loop(loops, () => {
-    for (let u = 0; u < unroll; u++) {
-      step(u);
-      if (spec.streams && unroll > 1)
-        for (let p = sums.length + u; p < 2 * sums.length; p += unroll)
-          a.prefetch(at(from, inputOffset + u * 4 + p * spec.positionStride));
-    }
-    a.addInt(from, unroll * 4);
-    a.addInt(row, unroll * stepBytes);
-    if (ahead === undefined) return;
-    for (let byte = 0; byte < spec.ahead; byte += CACHE_LINE) a.prefetch(at(ahead, byte), 'second');
-    a.addInt(ahead, spec.ahead);
-  });
-  for (let u = 0; u < run.steps - loops * unroll; u++) step(u);
-  a.subtractInt(from, loops * unroll * 4);
-  a.subtractInt(row, loops * unroll * stepBytes);
-}
-
-/** sums[p][v] += input[p] · weights[v]. A number used by several vectors is worth a register of its own. */
-function emitStep(
-  a: VectorAssembler,
-  positions: Sums,
-  from: Int,
-  inputOffset: number,
-  positionStride: number,
-  row: Int,
-  weightOffset: number,
-): void {
-  const vectors = positions[0]?.length ?? 0;
-  const vecBytes = a.lanes * 4;
-  if (positions.length === 1) {
-    const x = a.newVec();
-    a.broadcast(x, at(from, inputOffset));
-    positions[0]?.forEach((sum, v) => {
-      a.fma(sum, x, at(row, weightOffset + v * vecBytes));
-    });
-    a.freeVec(x);
-    return;
-  }
-  const weights = Array.from({ length: vectors }, () => a.newVec());
-  weights.forEach((weight, v) => {
-    a.load(weight, at(row, weightOffset + v * vecBytes));
-  });
-  const inOperand = a.has('embeddedBroadcast') && vectors === 1;
-  positions.forEach((sums, p) => {
-    const offset = inputOffset + p * positionStride;
-    const x = inOperand ? undefined : a.newVec();
-    if (x !== undefined) a.broadcast(x, at(from, offset));
-    sums.forEach((sum, v) => {
-      a.fma(sum, weights[v] ?? sum, x ?? broadcastAt(from, offset));
-    });
-    if (x !== undefined) a.freeVec(x);
-  });
-  a.freeVec(...weights);
-}
-
 function finishBlock(
   a: VectorAssembler,
   spec: PanelSpec,
@@ -371,13 +152,8 @@ function finishBlock(
     for (const [v, sum] of position.entries()) {
       const offset = p * spec.outputStride + v * a.lanes * 4;
       const count = v === spec.vectors - 1 ? spec.lastLanes : a.lanes;
-      if (residual !== undefined) {
-        const x = a.newVec();
-        a.load(x, at(residual, offset), count);
-        a.binary('add', sum, sum, x);
-        a.freeVec(x);
-      }
-      if (spec.activation !== null) emitActivation(a, spec.activation, sum);
+      const beside = residual && at(residual, offset);
+      emitEpilogue(a, sum, { activation: spec.activation, residual: beside }, count);
       if (spec.past && count === a.lanes) a.storePast(at(output, offset), sum);
       else a.store(at(output, offset), sum, count);
     }

@@ -16,7 +16,9 @@ import {
   type ConvSizes,
   convSizes,
 } from './convolution-row.ts';
-import { type PanelBlock, type PanelSpec, panelKernel, panelSlots, panelTurns } from './panel-kernel.ts';
+import { panelKernel } from './panel-kernel.ts';
+import { panelTurns } from './panel-run.ts';
+import { type PanelBlock, type PanelSpec, panelSlots } from './panel-spec.ts';
 import { packPanels } from './panel-weights.ts';
 
 const wholePoint = { first: 0, end: 1 };

@@ -11,7 +11,7 @@ import {
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
 import type { BufferName, KernelSpec, Tile } from '../plan/plan.ts';
-import { countBySlot } from '../vector/emit.ts';
+import { countBySlot, zeroed } from '../vector/emit.ts';
 import { overRow, type Part, partAt, partsOf } from '../vector/vector-span.ts';
 
 export interface ArraySum {
@@ -106,12 +106,6 @@ function sumKernel(target: VectorTarget, sum: ArraySum, rest: number): KernelSpe
       a.freeInt(output, element, ...inputs, ...(mask ? [mask] : []));
     },
   };
-}
-
-function zeroed(a: VectorAssembler): Vec {
-  const vec = a.newVec();
-  a.zero(vec);
-  return vec;
 }
 
 /** A fresh register with the sum of `count` numbers at the pointer in every lane. */

@@ -16,6 +16,7 @@ import { elementCount, type Shape } from '../../tensor/tensor.ts';
 import { arraySumTiles, emitArraySum, laneMask, partialCount } from '../elementwise/array-sums.ts';
 import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
 import { emitExp } from '../vector/activation.ts';
+import { zeroed } from '../vector/emit.ts';
 import { emitLog } from '../vector/logarithm.ts';
 import { overRow, type Part, partAt, shares } from '../vector/vector-span.ts';
 import { emitRowMaximum } from './softmax.ts';
@@ -79,8 +80,7 @@ export function planCrossEntropy(target: VectorTarget, task: CrossEntropyTask): 
 
 /** value ← value/weight, 0 where no row counts. */
 function emitQuotient(a: VectorAssembler, value: Vec, weight: Vec): void {
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   a.binary('divide', value, value, weight);
   a.select('equal', value, weight, zero, zero, value);
   a.freeVec(zero);
@@ -90,13 +90,6 @@ interface Pointers {
   readonly logits: Int;
   readonly targets: Int;
   readonly mask: Int;
-}
-
-/** Registers of zeros. */
-function zeroed(a: VectorAssembler): Vec {
-  const vec = a.newVec();
-  a.zero(vec);
-  return vec;
 }
 
 function lossKernel(

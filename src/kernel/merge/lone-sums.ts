@@ -5,6 +5,7 @@
  *     slab   [rows][columns][lanes]
  *     sums   for each vector of channels: Σ d_t of all taps, then Σ d_t·d_u, u ≥ t, d = x − pilot
  */
+
 import {
   type Address,
   at,
@@ -14,6 +15,7 @@ import {
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
 import type { KernelSpec, Slot } from '../plan/plan.ts';
+import { zeroed } from '../vector/emit.ts';
 import { bandRows, emitBandSums, emitTapSums, type Shifts } from './lone-shifts.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { productRow, sumRows } from './tap-pairs.ts';
@@ -158,8 +160,7 @@ function emitProducts(a: VectorAssembler, spec: LoneSumSpec, to: Int): void {
 }
 
 function emitZeros(a: VectorAssembler, to: Int, vectors: number): void {
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   a.loop(vectors, () => {
     a.store(at(to), zero);
     a.addInt(to, a.lanes * 4);
@@ -224,8 +225,7 @@ function emitPass(a: VectorAssembler, spec: LoneSumSpec, pass: Pass, to: Int): v
   for (const { tap, others, sums: own } of pass) {
     const rows = others.map((other) => productRow(taps, tap, other));
     for (const row of own ? [tap, ...rows] : rows) {
-      const vec = a.newVec();
-      a.zero(vec);
+      const vec = zeroed(a);
       sums.set(row, vec);
     }
   }

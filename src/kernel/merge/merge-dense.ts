@@ -2,10 +2,12 @@
  * Branches as one convolution, where a group has several channels: T_i = W_i S by products of matrices, then row
  * after row of weights: mean_i = <w, m>, variance_i = <w, t>, and the sum of scaled rows.
  */
+
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
 import type { KernelSpec, Slot, TaskPlan, Tile } from '../plan/plan.ts';
 import { planGemm } from '../product/gemm.ts';
+import { zeroed } from '../vector/emit.ts';
 import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import {
   addScaled,
@@ -130,8 +132,7 @@ function mergeKernel(task: MergeTask): KernelSpec {
 function emitRow(a: VectorAssembler, task: MergeTask, walk: RowWalk): void {
   const { length, taps, points, skip, eps } = task;
   const rowBytes = length * 4;
-  const bias = a.newVec();
-  a.zero(bias);
+  const bias = zeroed(a);
   for (let branch = 0; branch < branchCount(task); branch++) {
     const isSkip = branch === points.length;
     const { mean, variance } = isSkip

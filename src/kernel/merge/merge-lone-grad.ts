@@ -1,4 +1,5 @@
 /** The gradient of merging a depthwise block: channels in the lanes. merge-dense-grad.ts has the formulas. */
+
 import {
   at,
   type Int,
@@ -7,6 +8,7 @@ import {
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
 import type { KernelSpec, TaskPlan } from '../plan/plan.ts';
+import { zeroed } from '../vector/emit.ts';
 import {
   addToRow,
   blockParts,
@@ -92,8 +94,7 @@ function emitBranch(
   const { taps, centre, eps } = task;
   const own = branchTaps(task, index);
   const vecBytes = a.lanes * 4;
-  const dscale = a.newVec();
-  a.zero(dscale);
+  const dscale = zeroed(a);
   for (let t = 0; t < Math.max(1, own); t++) {
     const dweight = loadRow(a, given, shared.dweight + (own === taps ? t : centre));
     if (own === 0) a.binary('add', dscale, dscale, dweight);

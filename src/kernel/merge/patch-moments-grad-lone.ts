@@ -6,7 +6,7 @@
  *     bias                      = 1/n Σ_t (dmean[t] − 2 Σ_u dcovariance[t, u]·mean[u])
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
-import { type DepthwiseClasses, depthwiseWeightRows } from '../convolution/depthwise/depthwise-kernel.ts';
+import { type DepthwiseClasses, depthwiseWeightRows } from '../convolution/depthwise/depthwise-spec.ts';
 import { depthwiseTaskTiles } from '../convolution/depthwise/depthwise-tiles.ts';
 import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
 import { spans } from '../plan/split-work.ts';

@@ -6,7 +6,7 @@ import { at, type Int, type VectorAssembler } from '../../assembler/vector-assem
 import type { KernelSpec, Tile } from '../plan/plan.ts';
 import { type Span, spans } from '../plan/split-work.ts';
 import { likePositions, type TapRange, tapsInside, windowStart } from '../plan/window-blocks.ts';
-import { countBySlot } from '../vector/emit.ts';
+import { countBySlot, zeroed } from '../vector/emit.ts';
 import { overRow } from '../vector/vector-span.ts';
 import type { PatchLayout } from './patch-layout.ts';
 
@@ -130,8 +130,7 @@ function emitRows(a: VectorAssembler, layout: PatchLayout, lines: Lines): void {
 }
 
 function emitZeros(a: VectorAssembler, to: Int, count: number): void {
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   overRow(a, count, VECTORS, [to], (parts) => {
     for (const { offset, lanes } of parts) a.store(at(to, offset), zero, lanes);
   });

@@ -12,6 +12,7 @@ import {
 import type { OutputActivation } from '../../graph/activations.ts';
 import type { BufferName, KernelSpec, Slot, Tile } from '../plan/plan.ts';
 import { emitActivationGrad, OUTPUT_GRAD_VECTORS } from '../vector/activation-grad.ts';
+import { zeroed } from '../vector/emit.ts';
 import { evenUnroll, overRow, type Part, partAt } from '../vector/vector-span.ts';
 import { branchGroups, channelRow, channelSpans, type Rows, rowShares } from './norm-tiles.ts';
 
@@ -125,12 +126,6 @@ function emitSums(a: VectorAssembler, group: Group): void {
     }
   });
   a.freeInt(...tensors, ...vectors);
-}
-
-function zeroed(a: VectorAssembler): Vec {
-  const vec = a.newVec();
-  a.zero(vec);
-  return vec;
 }
 
 interface Walk {

@@ -10,6 +10,7 @@ import {
 import { bilinearSamples } from '../../graph/bilinear.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import type { TaskPlan, Tile } from '../plan/plan.ts';
+import { zeroed } from '../vector/emit.ts';
 import { overRow, type Part, partAt } from '../vector/vector-span.ts';
 
 export interface ResizeGradientTask {
@@ -171,10 +172,4 @@ function addOffset(a: VectorAssembler, place: Int, entry: Int): void {
   a.loadI32(offset, at(entry));
   a.addInt(place, offset);
   a.freeInt(offset);
-}
-
-function zeroed(a: VectorAssembler): Vec {
-  const vec = a.newVec();
-  a.zero(vec);
-  return vec;
 }

@@ -1,6 +1,7 @@
 import type { Int, Vec, VectorAssembler, VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { Shape } from '../../tensor/tensor.ts';
 import type { TaskPlan, Tile } from '../plan/plan.ts';
+import { zeroed } from '../vector/emit.ts';
 import { type Part, partAt, partsOf, shares } from '../vector/vector-span.ts';
 
 /** Vectors of channels a tile sums at once; each needs two registers. */
@@ -88,12 +89,6 @@ function emitTerm(a: VectorAssembler, [source, other]: readonly Int[], part: Par
     a.freeVec(factor);
   }
   a.freeVec(value);
-}
-
-function zeroed(a: VectorAssembler): Vec {
-  const vec = a.newVec();
-  a.zero(vec);
-  return vec;
 }
 
 function storeScaled(

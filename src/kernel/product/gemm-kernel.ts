@@ -9,7 +9,6 @@
 import {
   at,
   atIndex,
-  broadcastAt,
   type Int,
   type TargetName,
   type Vec,
@@ -19,6 +18,7 @@ import {
 import { rowsCollide } from '../plan/large-tensors.ts';
 import type { KernelSpec, Slot } from '../plan/plan.ts';
 import { countBySlot } from '../vector/emit.ts';
+import { addOuterProduct } from './outer-product.ts';
 
 /** Everything the code depends on; strides are in bytes. */
 export interface GemmSpec {
@@ -255,7 +255,7 @@ function fetchesNextBlock({ aRow, aStep }: GemmSpec): boolean {
   return aStep === 4 && !rowsCollide(aRow);
 }
 
-/** sums[r][v] += A[r] · B[v]. A number used by several vectors is worth a register of its own. */
+/** sums[r][v] += A[r] · B[v] */
 function emitStep(
   a: VectorAssembler,
   spec: GemmSpec,
@@ -272,18 +272,7 @@ function emitStep(
   }
   const columns = only.map(() => a.newVec());
   for (const [v, vec] of columns.entries()) loadColumns(a, spec, vec, v, row, bOffset);
-  const inOperand = a.has('embeddedBroadcast') && spec.vectors === 1;
-  for (const [r, vecs] of sums.entries()) {
-    const offset = aOffset + r * spec.aRow;
-    if (inOperand) {
-      for (const [v, sum] of vecs.entries()) a.fma(sum, columns[v] ?? sum, broadcastAt(from, offset));
-      continue;
-    }
-    const x = a.newVec();
-    a.broadcast(x, at(from, offset));
-    for (const [v, sum] of vecs.entries()) a.fma(sum, x, columns[v] ?? sum);
-    a.freeVec(x);
-  }
+  addOuterProduct(a, sums, columns, from, aOffset, spec.aRow);
   if (!spec.wholeVectors)
     for (let line = 0; line < spec.vectors * a.lanes * 4; line += CACHE_LINE)
       a.prefetch(at(row, bOffset + STEPS_AHEAD * spec.bStep + line));

@@ -1,7 +1,9 @@
 /** Derivatives of activations on one vector register. */
+
 import type { Vec, VectorAssembler } from '../../assembler/vector-assembler.ts';
 import type { ActivationName, OutputActivation } from '../../graph/activations.ts';
 import { emitActivation } from './activation.ts';
+import { zeroed } from './emit.ts';
 
 /** dy ← dy·fn′(x); x may be spent. */
 type Emit = (a: VectorAssembler, dy: Vec, x: Vec) => void;
@@ -19,8 +21,7 @@ function withConstant(a: VectorAssembler, value: number, use: (constant: Vec) =>
 
 /** dy where low < x < high, else 0. */
 function between(a: VectorAssembler, dy: Vec, x: Vec, low: number, high: number): void {
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   if (low === 0) a.select('greater', dy, x, zero, dy, zero);
   else withConstant(a, low, (bound) => a.select('greater', dy, x, bound, dy, zero));
   if (Number.isFinite(high)) withConstant(a, high, (bound) => a.select('greater', dy, bound, x, dy, zero));

@@ -1,4 +1,4 @@
-import type { VectorAssembler } from '../../assembler/vector-assembler.ts';
+import type { Vec, VectorAssembler } from '../../assembler/vector-assembler.ts';
 
 /** Runs the body as often as a slot of the tile record says; none when it is 0. */
 export function countBySlot(a: VectorAssembler, slot: number, body: () => void): void {
@@ -8,4 +8,11 @@ export function countBySlot(a: VectorAssembler, slot: number, body: () => void):
     a.subtractInt(left, 1);
   });
   a.freeInt(left);
+}
+
+/** A fresh register of zeros. */
+export function zeroed(a: VectorAssembler): Vec {
+  const vec = a.newVec();
+  a.zero(vec);
+  return vec;
 }

@@ -7,7 +7,7 @@ import {
   type VectorAssembler,
 } from '../../../assembler/vector-assembler.ts';
 import type { BufferName, KernelSpec, Tile } from '../../plan/plan.ts';
-import { countBySlot } from '../../vector/emit.ts';
+import { countBySlot, zeroed } from '../../vector/emit.ts';
 import { loadAs, type StorageType, storageBytes } from '../../vector/storage.ts';
 
 export interface ConvertSpec {
@@ -53,8 +53,7 @@ function generate(a: VectorAssembler, spec: ConvertSpec): void {
 
 function emitZeros(a: VectorAssembler, output: Int, count: number): void {
   if (count === 0) return;
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   const whole = Math.floor(count / a.lanes);
   const rest = count - whole * a.lanes;
   a.loop(whole, () => {

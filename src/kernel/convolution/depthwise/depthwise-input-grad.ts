@@ -10,7 +10,7 @@ import {
   residualOf,
   termsOf,
 } from '../conv-gradient-row.ts';
-import { centreOf } from './depthwise-kernel.ts';
+import { centreOf } from './depthwise-spec.ts';
 import { type DepthwiseOperand, depthwiseTaskTiles } from './depthwise-tiles.ts';
 import { packCentreTiles, packDepthwiseTiles, packedDepthwiseBytes } from './depthwise-weights.ts';
 

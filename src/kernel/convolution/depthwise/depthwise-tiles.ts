@@ -9,13 +9,13 @@ import type { BufferPlace } from '../../plan/rename-buffers.ts';
 import { spans, wantedTiles } from '../../plan/split-work.ts';
 import { ACTIVATION_SCRATCH } from '../../vector/activation.ts';
 import { type PixelStorage, pixelBytes } from '../../vector/storage.ts';
+import { depthwiseKernel } from './depthwise-kernel.ts';
 import {
   type DepthwiseClasses,
   type DepthwiseTerm,
   type DepthwiseTile,
-  depthwiseKernel,
   depthwiseSlots,
-} from './depthwise-kernel.ts';
+} from './depthwise-spec.ts';
 
 /** Best measured first; the first that fits is taken. Larger blocks gain nothing in a net but code. */
 const tileSizes: readonly DepthwiseTile[] = [

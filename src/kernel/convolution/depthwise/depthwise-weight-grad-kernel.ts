@@ -8,7 +8,7 @@
 import { at, type Int, type Vec, type VectorAssembler } from '../../../assembler/vector-assembler.ts';
 import type { KernelSpec, Slot } from '../../plan/plan.ts';
 import { type Reach, type ReachBlock, reachName } from '../../plan/reach.ts';
-import { countBySlot } from '../../vector/emit.ts';
+import { countBySlot, zeroed } from '../../vector/emit.ts';
 
 /** Everything the code depends on; sizes are in bytes unless said otherwise. */
 export interface DepthwiseWeightGradSpec {
@@ -65,8 +65,7 @@ function emitSums(a: VectorAssembler, spec: DepthwiseWeightGradSpec): void {
   const pointers: Pointers = { x: a.slot(SLOT.x), dy: a.slot(SLOT.dy), sums: a.slot(SLOT.sums) };
   const { x, dy, sums } = pointers;
   const sumBytes = spec.vectors * spec.kernel[0] * spec.kernel[1] * a.lanes * 4;
-  const zero = a.newVec();
-  a.zero(zero);
+  const zero = zeroed(a);
   a.loop(sumBytes / (a.lanes * 4), () => {
     a.store(at(sums), zero);
     a.addInt(sums, a.lanes * 4);

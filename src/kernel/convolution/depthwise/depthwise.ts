@@ -5,7 +5,7 @@ import { windowReaches } from '../../plan/reach.ts';
 import { windowAxis } from '../../plan/window-blocks.ts';
 import type { PixelStorage } from '../../vector/storage.ts';
 import { type AnyConvTask, type ConvRow, type ConvShape, convSizes, isComputed } from '../convolution-row.ts';
-import type { DepthwiseTile } from './depthwise-kernel.ts';
+import type { DepthwiseTile } from './depthwise-spec.ts';
 import { depthwiseTaskTiles, depthwiseTileSizes } from './depthwise-tiles.ts';
 import { packDepthwise, packDepthwiseTiles, packedDepthwiseBytes } from './depthwise-weights.ts';
 
