@@ -1,6 +1,6 @@
 import type { ValueId } from '../../graph/graph.ts';
-import type { BufferName, Constant, Tile } from '../../kernel/plan/plan.ts';
-import { type BufferPlace, renameTiles } from '../../kernel/plan/rename-buffers.ts';
+import type { BufferName, BufferPlace, Constant, Tile } from '../../kernel/plan/plan.ts';
+import { type BufferPlaces, renameTiles } from '../../kernel/plan/rename-buffers.ts';
 import { alignUp } from './arena.ts';
 import type { Task } from './program.ts';
 
@@ -93,7 +93,7 @@ function joined(group: readonly [Task, ...Task[]]): Task {
   return { name, ops, inputs, outputs, inPlace, plan: { constants, scratchBytes, steps: [tiles], flops } };
 }
 
-function placesOf(task: Task, from: Moved): Partial<Record<BufferName, BufferPlace>> {
+function placesOf(task: Task, from: Moved): BufferPlaces {
   const places: Partial<Record<BufferName, BufferPlace>> = {
     scratch: { buffer: 'scratch', offset: from.scratchBytes },
   };

@@ -3,8 +3,7 @@ import { ShapeError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../../graph/geometry.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
-import type { TaskPlan } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace, TaskPlan } from '../plan/plan.ts';
 import { type WindowAxis, windowAxis } from '../plan/window-blocks.ts';
 import type { RoundedGemm } from '../product/gemm-task.ts';
 

@@ -8,8 +8,9 @@
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { copyTiles } from '../copy/strided-copy.ts';
 import { sideBySide } from '../plan/join-plans.ts';
-import type { TaskPlan, TileStep } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type TaskPlan, type TileStep } from '../plan/plan.ts';
+import { type ScratchLayout, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { type Span, spans } from '../plan/split-work.ts';
 import { planGemm } from '../product/gemm.ts';
 import {
@@ -26,32 +27,6 @@ import { patchesAreInput, patchNumbers, patchTiles } from './patches.ts';
 
 /** Patches that are made before they are used. */
 const PATCH_BYTES = 2 ** 21;
-
-const LINE = 64;
-const aligned = (bytes: number): number => Math.ceil(bytes / LINE) * LINE;
-
-/** Hands out scratch memory. */
-interface ScratchSpace {
-  readonly take: (bytes: number) => BufferPlace;
-  readonly used: () => number;
-}
-
-function scratchSpace(): ScratchSpace {
-  let next = 0;
-  return {
-    take: (bytes) => {
-      const place: BufferPlace = { buffer: 'scratch', offset: next };
-      next = aligned(next + bytes);
-      return place;
-    },
-    used: () => next,
-  };
-}
-
-const later = ({ buffer, offset }: BufferPlace, numbers: number): BufferPlace => ({
-  buffer,
-  offset: offset + numbers * 4,
-});
 
 /** Weights are OIHW outside and [O][kH·kW][C/groups] in products, where that is not the same. */
 function turnsWeights({ taps, groupIn }: ConvGradientSizes): boolean {
@@ -88,9 +63,9 @@ interface GroupPlaces {
 type GroupProducts = (plan: TaskPlan, places: GroupPlaces) => readonly TileStep[];
 
 /** @param plans all that there will be: they use the same scratch memory one after the other */
-function groupProducts(space: ScratchSpace, groups: number, plans: readonly TaskPlan[]): GroupProducts {
+function groupProducts(layout: ScratchLayout, groups: number, plans: readonly TaskPlan[]): GroupProducts {
   const bytes = Math.max(...plans.map(({ scratchBytes }) => scratchBytes));
-  const scratch = Array.from({ length: groups }, () => space.take(bytes));
+  const scratch = Array.from({ length: groups }, () => scratchAt(layout.take(bytes / 4)));
   return (plan, { a, b, c }) =>
     sideBySide(
       scratch.map((place, group) => ({
@@ -110,11 +85,11 @@ function lineChunks(sizes: ConvGradientSizes, least: number): readonly Span[] {
 export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { images, outHeight, outWidth, outChannels, groups, groupIn, groupOut, taps } = sizes;
-  const space = scratchSpace();
+  const scratch = scratchLayout();
   const weightNumbers = outChannels * groupIn * taps;
   const turns = turnsWeights(sizes);
   const output: BufferPlace = { buffer: 'output', offset: 0 };
-  const weight = turns ? space.take(weightNumbers * 4) : output;
+  const weight = turns ? scratchAt(scratch.take(weightNumbers)) : output;
   const asTheyAre = patchesAreInput(sizes);
   const row = patchNumbers(sizes);
   // Each time it is used up, what was summed so far is read and written again.
@@ -123,7 +98,7 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
     : lineChunks(sizes, 4 * weightNumbers * 4);
   const most = Math.max(...chunks.map(({ first, end }) => end - first));
   const x: BufferPlace = { buffer: 'input0', offset: 0 };
-  const patches = asTheyAre ? x : space.take(most * outWidth * row * 4);
+  const patches = asTheyAre ? x : scratchAt(scratch.take(most * outWidth * row));
   const plans = chunks.map((lines) =>
     planGemm(target, {
       m: groupOut,
@@ -136,37 +111,37 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
       leading: { a: outChannels, b: row },
     }),
   );
-  const products = groupProducts(space, groups, plans);
+  const products = groupProducts(scratch, groups, plans);
   const steps = chunks.flatMap((lines, i) => {
-    const dy = later({ buffer: 'input1', offset: 0 }, lines.first * outWidth * outChannels);
+    const dy = further({ buffer: 'input1', offset: 0 }, 4 * lines.first * outWidth * outChannels);
     const plan = plans[i];
     if (plan === undefined) return [];
     const made = asTheyAre ? [] : [patchTiles(sizes, lines, x, patches)];
     const used = products(plan, {
-      a: (group) => later(dy, group * groupOut),
-      b: (group) => later(patches, group * taps * groupIn),
-      c: (group) => later(weight, group * groupOut * taps * groupIn),
+      a: (group) => further(dy, 4 * group * groupOut),
+      b: (group) => further(patches, 4 * group * taps * groupIn),
+      c: (group) => further(weight, 4 * group * groupOut * taps * groupIn),
     });
     return [...made, ...used];
   });
   if (turns) steps.push(turnedWeightStep(sizes, weight, output, true));
-  return { constants: [], scratchBytes: space.used(), steps, flops: 2 * sizes.macs };
+  return { constants: [], scratchBytes: scratch.bytes(), steps, flops: 2 * sizes.macs };
 }
 
 export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { images, outHeight, outWidth, outChannels, groups, groupIn, groupOut, taps } = sizes;
-  const space = scratchSpace();
+  const scratch = scratchLayout();
   const turns = turnsWeights(sizes);
   const given: BufferPlace = { buffer: 'input1', offset: 0 };
-  const weight = turns ? space.take(outChannels * groupIn * taps * 4) : given;
+  const weight = turns ? scratchAt(scratch.take(outChannels * groupIn * taps)) : given;
   const row = patchNumbers(sizes);
   const imageBytes = outHeight * outWidth * row * 4;
   const asTheyAre = patchesAreInput(sizes);
   const chunks = spans(images, asTheyAre ? 1 : Math.ceil((images * imageBytes) / PATCH_BYTES));
   const most = Math.max(...chunks.map(({ first, end }) => end - first));
   const dx: BufferPlace = { buffer: 'output', offset: 0 };
-  const patches = asTheyAre ? dx : space.take(most * imageBytes);
+  const patches = asTheyAre ? dx : scratchAt(scratch.take((most * imageBytes) / 4));
   const plans = chunks.map((span) =>
     planGemm(target, {
       m: (span.end - span.first) * outHeight * outWidth,
@@ -180,20 +155,20 @@ export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): T
       leading: { a: outChannels, c: row },
     }),
   );
-  const products = groupProducts(space, groups, plans);
+  const products = groupProducts(scratch, groups, plans);
   const steps = chunks.flatMap((span, i) => {
-    const dy = later({ buffer: 'input0', offset: 0 }, span.first * outHeight * outWidth * outChannels);
+    const dy = further({ buffer: 'input0', offset: 0 }, 4 * span.first * outHeight * outWidth * outChannels);
     const plan = plans[i];
     if (plan === undefined) return [];
     const made = products(plan, {
-      a: (group) => later(dy, group * groupOut),
-      b: (group) => later(weight, group * groupOut * taps * groupIn),
-      c: (group) => later(patches, group * taps * groupIn),
+      a: (group) => further(dy, 4 * group * groupOut),
+      b: (group) => further(weight, 4 * group * groupOut * taps * groupIn),
+      c: (group) => further(patches, 4 * group * taps * groupIn),
     });
     return asTheyAre ? made : [...made, foldTiles(sizes, span, patches, dx)];
   });
   if (turns) steps.unshift(turnedWeightStep(sizes, given, weight, false));
-  return { constants: [], scratchBytes: space.used(), steps, flops: 2 * sizes.macs };
+  return { constants: [], scratchBytes: scratch.bytes(), steps, flops: 2 * sizes.macs };
 }
 
 export const denseInputGradRow: InputGradRow = {

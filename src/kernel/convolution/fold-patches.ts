@@ -3,9 +3,9 @@
  * that hold it have in its place. Inputs gather, so that tiles never write to the same place.
  */
 import { at, type Int, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Tile } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type KernelSpec, type Tile } from '../plan/plan.ts';
 import { gradientReaches, type Reach, type ReachBlock, reachBlocks, reachName } from '../plan/reach.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
 import { type Span, spans, wantedTiles } from '../plan/split-work.ts';
 import { countBySlot } from '../vector/emit.ts';
 import type { ConvGradientSizes } from './conv-gradient-row.ts';
@@ -150,11 +150,8 @@ export function foldTiles(
           tiles.push({
             kernel,
             slots: [
-              {
-                buffer: patches.buffer,
-                offset: patches.offset + from * patchRow + group * taps * groupIn * 4,
-              },
-              { buffer: to.buffer, offset: to.offset + into * row + group * groupIn * 4 },
+              further(patches, from * patchRow + group * taps * groupIn * 4),
+              further(to, into * row + group * groupIn * 4),
               end - first,
             ],
           });

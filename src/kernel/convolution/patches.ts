@@ -3,9 +3,9 @@
  * [groups][kH·kW][C/groups], padding as zeros. What taps of one row have next to each other is copied in one go.
  */
 import { at, type Int, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Tile } from '../plan/plan.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type KernelSpec, type Tile } from '../plan/plan.ts';
 import { type Reach, type ReachBlock, reachBlocks, reachName, windowReaches } from '../plan/reach.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
 import { type Span, spans, wantedTiles } from '../plan/split-work.ts';
 import { countBySlot } from '../vector/emit.ts';
 import { overRow, partAt, partsOf } from '../vector/vector-span.ts';
@@ -192,11 +192,7 @@ export function patchTiles(
         const line = image * outHeight + kind.first + row - lines.first;
         tiles.push({
           kernel,
-          slots: [
-            { buffer: x.buffer, offset: x.offset + inRow * inputRow * 4 },
-            { buffer: to.buffer, offset: to.offset + line * lineBytes },
-            span.end - span.first,
-          ],
+          slots: [further(x, inRow * inputRow * 4), further(to, line * lineBytes), span.end - span.first],
         });
       }
     }

@@ -6,12 +6,21 @@
  *
  *     scratch   for each tile of work: rows between the two, then scratch memory of either plan
  */
+
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { copyTiles } from '../copy/strided-copy.ts';
 import { isLarge } from '../plan/large-tensors.ts';
-import { type BufferName, callsOf, type KernelCall, type TaskPlan, type Tile } from '../plan/plan.ts';
-import { type BufferPlace, renameTiles } from '../plan/rename-buffers.ts';
+import {
+  type BufferName,
+  type BufferPlace,
+  callsOf,
+  type KernelCall,
+  type TaskPlan,
+  type Tile,
+} from '../plan/plan.ts';
+import { type BufferPlaces, renameTiles } from '../plan/rename-buffers.ts';
+import { alignUp } from '../plan/scratch-layout.ts';
 import { type Span, spans } from '../plan/split-work.ts';
 import { evenParts } from '../plan/window-blocks.ts';
 import { type PixelStorage, pixelBytes } from '../vector/storage.ts';
@@ -176,8 +185,7 @@ export function planStrips(first: StripStage, second: StripStage, options: Strip
   const all = shares.flat();
   const plans = [all.flatMap((strip) => strip.first?.plan ?? []), all.map((strip) => strip.second)];
   const [firstPlans = [], secondPlans = []] = plans;
-  const line = (bytes: number): number => Math.ceil(bytes / 64) * 64;
-  const largest = (bytes: readonly number[]): number => line(Math.max(0, ...bytes));
+  const largest = (bytes: readonly number[]): number => alignUp(Math.max(0, ...bytes));
   const between = largest(all.map((strip) => (strip.between.end - strip.between.first) * rowBytes.between));
   const firstScratch = largest(firstPlans.map((plan) => plan.scratchBytes));
   const region = between + firstScratch + largest(secondPlans.map((plan) => plan.scratchBytes));
@@ -228,7 +236,7 @@ function constantsOf([plan, ...others]: readonly TaskPlan[]): TaskPlan['constant
   return constants;
 }
 
-function renumbered(count: number, first: number): Partial<Record<BufferName, BufferPlace>> {
+function renumbered(count: number, first: number): BufferPlaces {
   const places: Partial<Record<BufferName, BufferPlace>> = {};
   for (let i = 0; i < count; i++) places[`constant${i}`] = { buffer: `constant${first + i}`, offset: 0 };
   return places;
@@ -250,9 +258,6 @@ function keepRows(
   );
 }
 
-function callsOfPlan(
-  plan: TaskPlan | undefined,
-  places: Partial<Record<BufferName, BufferPlace>>,
-): readonly KernelCall[] {
+function callsOfPlan(plan: TaskPlan | undefined, places: BufferPlaces): readonly KernelCall[] {
   return (plan?.steps ?? []).flatMap((tiles) => renameTiles(tiles, places)).flatMap(callsOf);
 }

@@ -1,7 +1,7 @@
 /** Copies of numbers between layouts that differ in the order of their axes: weights, which are small. */
 import { at, type Int, type Vec, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Tile } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type KernelSpec, type Tile } from '../plan/plan.ts';
 import { spans } from '../plan/split-work.ts';
 import { countBySlot } from '../vector/emit.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
@@ -86,10 +86,6 @@ export function copyTiles(axes: CopyAxes, from: BufferPlace, to: BufferPlace): r
   const parts = Math.ceil((outer.count * middle.count * inner.count) / NUMBERS_A_TILE);
   return spans(outer.count, parts).map(({ first, end }) => ({
     kernel,
-    slots: [
-      { buffer: from.buffer, offset: from.offset + first * outer.from * 4 },
-      { buffer: to.buffer, offset: to.offset + first * outer.to * 4 },
-      end - first,
-    ],
+    slots: [further(from, first * outer.from * 4), further(to, first * outer.to * 4), end - first],
   }));
 }

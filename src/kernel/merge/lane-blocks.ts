@@ -4,8 +4,7 @@
  *
  *     block of vector v   [rows][lanes]
  */
-import type { Tile } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace, Tile } from '../plan/plan.ts';
 import { turnTile } from './turn.ts';
 
 export interface LaneBlocks {

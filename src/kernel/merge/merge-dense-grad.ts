@@ -8,12 +8,19 @@
  */
 import { at, type Vec, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import {
+  type BufferPlace,
+  further,
+  type KernelSpec,
+  type Slot,
+  type TaskPlan,
+  type Tile,
+  type TileStep,
+} from '../plan/plan.ts';
+import { partSteps, type ScratchLayout, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { type GemmTask, planGemm } from '../product/gemm.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
-import { partSteps, type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import {
-  type BranchRows,
   branchRows,
   centreTiles,
   emitInverse,
@@ -57,12 +64,12 @@ const BRANCH_SLOTS = 11;
 const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
   SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
 
-const input = (index: number): BranchRows => ({ buffer: `input${index}`, offset: 0 });
+const input = (index: number): BufferPlace => ({ buffer: `input${index}`, offset: 0 });
 
 interface Places {
-  readonly rows: readonly BranchRows[];
+  readonly rows: readonly BufferPlace[];
   /** Where the gradients of rows go: outputs, but scratch memory for 1×1 weights. */
-  readonly drows: readonly BranchRows[];
+  readonly drows: readonly BufferPlace[];
   /** V_i, and one number for each row of each branch. */
   readonly scaled: readonly number[];
   readonly scale: number;
@@ -109,7 +116,7 @@ function mirrored({ groups, length }: MergeTask): TileStep {
 }
 
 /** dweight of a branch; its dgamma is the next output. */
-function output(branch: number): BranchRows {
+function output(branch: number): BufferPlace {
   return { buffer: `output${2 + 2 * branch}`, offset: 0 };
 }
 
@@ -123,21 +130,17 @@ function products(
   const { groups, outChannels, length, points } = task;
   const perGroup = rowsPerGroup(task);
   const plain = { transposeA: false, transposeB: false, accumulate: false };
-  const steps = (sizes: GemmTask, a: BranchRows, b: BranchRows, c: BranchRows): readonly TileStep[] =>
+  const steps = (sizes: GemmTask, a: BufferPlace, b: BufferPlace, c: BufferPlace): readonly TileStep[] =>
     partSteps(planGemm(target, sizes), { input0: a, input1: b, output: c }, scratch);
-  const moved = ({ buffer, offset }: BranchRows, numbers: number): BranchRows => ({
-    buffer,
-    offset: offset + numbers * 4,
-  });
   const parts = Array.from({ length: groups }, (_, group) => {
     const own = group * perGroup * length;
     const covariance = group * length * length;
     const each = points.map((__, branch) => ({
-      rows: moved(places.rows[branch] ?? input(0), own),
+      rows: further(places.rows[branch] ?? input(0), own * 4),
       scaled: scratchAt((places.scaled[branch] ?? 0) + own * 4),
       dmean: scratchAt(places.dmean + (branch * outChannels + group * perGroup) * 4),
     }));
-    const to: BranchRows = { buffer: 'output1', offset: covariance * 4 };
+    const to: BufferPlace = { buffer: 'output1', offset: covariance * 4 };
     const dcovariance = each.flatMap(({ scaled, rows }, branch) => {
       const sizes = { length, steps: perGroup, accumulate: branch > 0, aRow: length, bRow: length };
       return upperProduct(target, { ...sizes, a: scaled, b: rows, to }, scratch);
@@ -157,8 +160,8 @@ function slotsOf(task: MergeTask, { group, first, end }: RowSpan, places: Places
   const own = first * taps + centre;
   const statistics = 1 + 3 * points.length + (skip ? 1 : 0);
   const cotangents = statistics + 2 * branchCount(task);
-  const vector = (buffer: BranchRows['buffer']): Slot => ({ buffer, offset: row * 4 });
-  const ofRow = ({ buffer, offset }: BranchRows): Slot => ({ buffer, offset: offset + row * length * 4 });
+  const vector = (buffer: BufferPlace['buffer']): Slot => ({ buffer, offset: row * 4 });
+  const ofRow = (place: BufferPlace): Slot => further(place, row * length * 4);
   const head: readonly Slot[] = [
     end - first,
     { buffer: `input${cotangents}`, offset: row * length * 4 },

@@ -5,13 +5,19 @@
 
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
-import type { KernelSpec, Slot, TaskPlan, Tile } from '../plan/plan.ts';
+import {
+  type BufferPlace,
+  further,
+  type KernelSpec,
+  type Slot,
+  type TaskPlan,
+  type Tile,
+} from '../plan/plan.ts';
+import { partSteps, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { planGemm } from '../product/gemm.ts';
 import { zeroed } from '../vector/emit.ts';
-import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import {
   addScaled,
-  type BranchRows,
   branchRows,
   emitInverse,
   type RowSpan,
@@ -41,8 +47,8 @@ const BRANCH_SLOTS = 7;
 const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
   SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
 
-const input = (index: number): BranchRows => ({ buffer: `input${index}`, offset: 0 });
-const output = (index: number): BranchRows => ({ buffer: `output${index}`, offset: 0 });
+const input = (index: number): BufferPlace => ({ buffer: `input${index}`, offset: 0 });
+const output = (index: number): BufferPlace => ({ buffer: `output${index}`, offset: 0 });
 
 export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan {
   const { groups, outChannels, length, points } = task;
@@ -64,7 +70,7 @@ export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan 
       const offset = group * perGroup * length * 4;
       const from = rows[branch] ?? input(0);
       const places = {
-        input0: { ...from, offset: from.offset + offset },
+        input0: further(from, offset),
         input1: { ...input(1), offset: group * length * length * 4 },
         output: { ...(products[branch] ?? output(0)), offset },
       };
@@ -81,8 +87,8 @@ export function planDenseMerge(target: VectorTarget, task: MergeTask): TaskPlan 
 }
 
 interface Places {
-  readonly rows: readonly BranchRows[];
-  readonly products: readonly BranchRows[];
+  readonly rows: readonly BufferPlace[];
+  readonly products: readonly BufferPlace[];
   readonly scales: number;
 }
 
@@ -94,7 +100,7 @@ function mergeSlots(
   const { outChannels, length, taps, centre, points, skip } = task;
   const row = group * rowsPerGroup(task) + first;
   const own = first * taps + centre;
-  const vector = (buffer: BranchRows['buffer']): Slot => ({ buffer, offset: row * 4 });
+  const vector = (buffer: BufferPlace['buffer']): Slot => ({ buffer, offset: row * 4 });
   const head: readonly Slot[] = [
     end - first,
     { buffer: 'input0', offset: group * length * 4 },
@@ -113,7 +119,7 @@ function mergeSlots(
       vector(`input${vectors + 1}`),
       vector(`output${2 + 2 * branch}`),
       vector(`output${3 + 2 * branch}`),
-      isSkip ? 0 : { ...from, offset: from.offset + row * length * 4 },
+      isSkip ? 0 : further(from, row * length * 4),
       isSkip ? 0 : { ...(products[branch] ?? output(0)), offset: row * length * 4 },
       scratchAt(scales + (branch * outChannels + row) * 4),
     ];

@@ -6,10 +6,9 @@ import {
   type VectorAssembler,
   type VectorTarget,
 } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace, KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
+import { scratchLayout } from '../plan/scratch-layout.ts';
 import { spans } from '../plan/split-work.ts';
-import { scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, intoBlocks, laneBlocks } from './lane-blocks.ts';
 import { emitInverse } from './merge-rows.ts';
 import { branchCount, type MergeTask } from './merge-task.ts';

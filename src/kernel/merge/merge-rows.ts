@@ -1,9 +1,16 @@
 /** What kernels that walk rows of weights share: an output channel is a row of P numbers. */
 import { at, type Int, type Vec, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Slot, Tile, TileStep } from '../plan/plan.ts';
+import {
+  type BufferPlace,
+  further,
+  type KernelSpec,
+  type Slot,
+  type Tile,
+  type TileStep,
+} from '../plan/plan.ts';
+import { scratchAt } from '../plan/scratch-layout.ts';
 import { spans } from '../plan/split-work.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
-import { scratchAt } from './compose.ts';
 import { type MergeTask, rowsPerGroup } from './merge-task.ts';
 
 /** Arithmetic of a tile, about. */
@@ -133,8 +140,8 @@ export function centreTiles(
     ({ first, end }): Tile => ({
       kernel,
       slots: [
-        { ...from, offset: from.offset + first * (how === 'spread' ? inner : length) * 4 },
-        { ...to, offset: to.offset + first * (how === 'spread' ? length : inner) * 4 },
+        further(from, first * (how === 'spread' ? inner : length) * 4),
+        further(to, first * (how === 'spread' ? length : inner) * 4),
         end - first,
       ],
     }),
@@ -173,18 +180,12 @@ function emitGather(a: VectorAssembler, { inner, taps, centre }: MergeTask): voi
   a.freeInt(from, to, rows);
 }
 
-/** Rows of a branch's weights as all kernels here want them: whole patches. */
-export interface BranchRows {
-  readonly buffer: Exclude<Slot, number>['buffer'];
-  readonly offset: number;
-}
-
-/** Where each convolution's rows lie, and the tiles that bring those of 1×1 weights there. */
+/** Where each convolution's rows lie, as whole patches, and the tiles that bring those of 1×1 weights there. */
 export function branchRows(
   task: MergeTask,
-  inputOf: (branch: number) => BranchRows,
+  inputOf: (branch: number) => BufferPlace,
   take: (numbers: number) => number,
-): { readonly rows: readonly BranchRows[]; readonly spread: TileStep } {
+): { readonly rows: readonly BufferPlace[]; readonly spread: TileStep } {
   const spread: Tile[] = [];
   const rows = task.points.map((point, branch) => {
     const from = inputOf(branch);

@@ -5,10 +5,10 @@
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
 import type { Slot, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import { type ScratchLayout, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { type Span, spans } from '../plan/split-work.ts';
 import type { RoundedGemm } from '../product/gemm-task.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
-import { type ScratchLayout, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 import { patchRowsCount, patchRowsTiles } from './patch-rows.ts';
 import { pilotTableTile, pilotTile } from './pilot.ts';

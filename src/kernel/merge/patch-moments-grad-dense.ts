@@ -12,11 +12,11 @@ import { type ComputedConvTask, planConvolution } from '../convolution/convoluti
 import { foldTiles } from '../convolution/fold-patches.ts';
 import { patchesAreInput } from '../convolution/patches.ts';
 import type { RoundedProducts } from '../convolution/rounded-products.ts';
-import type { TaskPlan, Tile } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type TaskPlan, type Tile } from '../plan/plan.ts';
+import { partSteps, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { spans } from '../plan/split-work.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
-import { partSteps, scratchAt, scratchLayout } from './compose.ts';
 import type { PatchLayout } from './patch-layout.ts';
 
 const SLOT = { dcovariance: 1, mean: 2, dmean: 3, weight: 4, bias: 5, rows: 6 } as const;
@@ -81,8 +81,8 @@ function weightTiles(patches: PatchLayout, weight: BufferPlace, bias: BufferPlac
             { buffer: 'input3', offset: from * length * 4 },
             { buffer: 'input1', offset: group * length * 4 },
             { buffer: 'input2', offset: from * 4 },
-            { buffer: weight.buffer, offset: weight.offset + to * length * 4 },
-            { buffer: bias.buffer, offset: bias.offset + to * 4 },
+            further(weight, to * length * 4),
+            further(bias, to * 4),
             end - first,
           ],
         });

@@ -9,8 +9,8 @@ import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vec
 import { type DepthwiseClasses, depthwiseWeightRows } from '../convolution/depthwise/depthwise-spec.ts';
 import { depthwiseTaskTiles } from '../convolution/depthwise/depthwise-tiles.ts';
 import type { KernelSpec, TaskPlan, Tile } from '../plan/plan.ts';
+import { scratchLayout } from '../plan/scratch-layout.ts';
 import { spans } from '../plan/split-work.ts';
-import { scratchLayout } from './compose.ts';
 import { blockAt, intoBlocks, laneBlocks } from './lane-blocks.ts';
 import { type PatchClasses, patchClasses } from './patch-classes.ts';
 import type { PatchLayout } from './patch-layout.ts';

@@ -4,9 +4,9 @@
  */
 import { at, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import type { KernelSpec, TaskPlan, Tile, TileStep } from '../plan/plan.ts';
+import { alignUp, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { type Span, spans, wantedTiles } from '../plan/split-work.ts';
 import { windowStart } from '../plan/window-blocks.ts';
-import { scratchAt, scratchLayout } from './compose.ts';
 import { blockAt, fromBlocks, type LaneBlocks, laneBlocks } from './lane-blocks.ts';
 import { bandRows, type Shifts, shiftsOf } from './lone-shifts.ts';
 import { type LoneSumSpec, loneSumKernel, loneSumSlots } from './lone-sums.ts';
@@ -153,7 +153,7 @@ function sumTile(
 
 /** Adds up the parts: mean_t = pilot + Σd_t/n; covariance_tu = Σ d_t·d_u/n − Σd_t/n · Σd_u/n. */
 function finishKernel({ taps, positions }: PatchLayout, sums: LaneBlocks, parts: number): KernelSpec {
-  const partBytes = Math.ceil((sums.vectors * sums.rows * sums.lanes * 4) / 64) * 64;
+  const partBytes = alignUp(sums.vectors * sums.rows * sums.lanes * 4);
   return {
     name: `f32_lonemoments_finish_t${taps}n${positions}p${parts}_s${partBytes}`,
     generate: (a) => emitFinish(a, taps, positions, { parts, partBytes }),

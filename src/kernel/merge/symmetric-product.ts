@@ -4,12 +4,12 @@
  */
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
-import type { Tile, TileStep } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace } from '../plan/plan.ts';
+import { further, type Tile, type TileStep } from '../plan/plan.ts';
+import { partSteps, type ScratchLayout } from '../plan/scratch-layout.ts';
 import { type Span, spans } from '../plan/split-work.ts';
 import { planGemm } from '../product/gemm.ts';
 import type { RoundedGemm } from '../product/gemm-task.ts';
-import { partSteps, type ScratchLayout } from './compose.ts';
 import { turnTile } from './turn.ts';
 
 /** Columns of a panel, about: narrower ones save more of what lies below the diagonal, and cost more each. */
@@ -35,11 +35,6 @@ function panels(length: number): readonly Span[] {
   return spans(length, Math.max(1, Math.floor(length / PANEL)));
 }
 
-const later = ({ buffer, offset }: BufferPlace, numbers: number): BufferPlace => ({
-  buffer,
-  offset: offset + numbers * 4,
-});
-
 /** to = aᵀ·b, or to += aᵀ·b, on and above the diagonal at least. */
 export function upperProduct(
   target: VectorTarget,
@@ -58,7 +53,11 @@ export function upperProduct(
         rounded,
         leading: { a: aRow, b: bRow, c: length },
       });
-      return partSteps(plan, { input0: a, input1: later(b, first), output: later(to, first) }, scratch);
+      return partSteps(
+        plan,
+        { input0: a, input1: further(b, first * 4), output: further(to, first * 4) },
+        scratch,
+      );
     }),
   );
 }
@@ -71,9 +70,9 @@ export function mirrorTiles(length: number, matrix: BufferPlace): readonly Tile[
       turnTile({
         rows: row.end - row.first,
         columns: column.end - column.first,
-        from: later(matrix, row.first * length + column.first),
+        from: further(matrix, (row.first * length + column.first) * 4),
         fromRow: length,
-        to: later(matrix, column.first * length + row.first),
+        to: further(matrix, (column.first * length + row.first) * 4),
         toRow: length,
       }),
     ),

@@ -1,7 +1,6 @@
 /** Copies a matrix with its rows as columns, number by number: for small matrices, as there are no shuffles. */
 import { at, type Int, type Vec, type VectorAssembler } from '../../assembler/vector-assembler.ts';
-import type { KernelSpec, Tile } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+import type { BufferPlace, KernelSpec, Tile } from '../plan/plan.ts';
 import { countBySlot } from '../vector/emit.ts';
 
 const SLOT = { from: 1, to: 2, times: 3 } as const;

@@ -1,10 +1,10 @@
-import type { BufferName, TaskPlan, TileStep } from './plan.ts';
-import { type BufferPlace, renameTiles } from './rename-buffers.ts';
+import type { TaskPlan, TileStep } from './plan.ts';
+import { type BufferPlaces, renameTiles } from './rename-buffers.ts';
 
 /** A plan as part of a larger one: where its buffers lie there. Its scratch memory must be placed too. */
 export interface PlacedPlan {
   readonly plan: TaskPlan;
-  readonly places: Partial<Readonly<Record<BufferName, BufferPlace>>>;
+  readonly places: BufferPlaces;
 }
 
 export function placedSteps({ plan, places }: PlacedPlan): readonly TileStep[] {

@@ -19,8 +19,20 @@ export function outputName(index: number): BufferName {
   return index === 0 ? 'output' : `output${index}`;
 }
 
-/** One 8-byte slot of a tile record: an address within a buffer, or an integer. */
-export type Slot = { readonly buffer: BufferName; readonly offset: number } | number;
+/** A place in a buffer. */
+export interface BufferPlace {
+  readonly buffer: BufferName;
+  /** Bytes. */
+  readonly offset: number;
+}
+
+/** So many bytes behind a place. */
+export function further({ buffer, offset }: BufferPlace, bytes: number): BufferPlace {
+  return { buffer, offset: offset + bytes };
+}
+
+/** One 8-byte slot of a tile record: the address of a place, or an integer. */
+export type Slot = BufferPlace | number;
 
 /** One call of a kernel. `slots` are the record's slots 1, 2, …; slot 0 is the kernel itself. */
 export interface KernelCall {

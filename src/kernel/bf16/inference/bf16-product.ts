@@ -1,8 +1,10 @@
 /** Dense convolutions and linear layers as matrix products of bf16 factors. */
+
 import type { Feature } from '../../../assembler/vector-assembler.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../../../tensor/half.ts';
 import { type ConvSizes, type ConvTask, convSizes } from '../../convolution/convolution-row.ts';
 import type { TaskPlan, Tile } from '../../plan/plan.ts';
+import { alignUp } from '../../plan/scratch-layout.ts';
 import { type Span, spans } from '../../plan/split-work.ts';
 import { evenParts } from '../../plan/window-blocks.ts';
 import { channelBytes, pixelBytes } from '../../vector/storage.ts';
@@ -109,7 +111,7 @@ function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan
   const length = panelBytes(Math.ceil(sizes.outChannels / COLUMN_CHANNELS), blocks, cut.width);
   const write = (zeros: Uint8Array): void => packProduct(zeros, task, read, cut.width, blocks);
   const panels = Math.floor(sizes.outChannels / PANEL_CHANNELS);
-  const scratch = Math.ceil(read.copyBytes / 64) * 64;
+  const scratch = alignUp(read.copyBytes);
   const outputStride = pixelBytes(how.output, sizes.outChannels);
   const chunks = productChunks(read, cut, how.terms.weights);
   const tiles = sharesOf(read, unit.mostPositions, panels, wantedParts(sizes, length)).map(

@@ -6,7 +6,7 @@ import {
   type Vec,
   type VectorAssembler,
 } from '../../../assembler/vector-assembler.ts';
-import type { BufferName, KernelSpec, Tile } from '../../plan/plan.ts';
+import type { BufferPlace, KernelSpec, Tile } from '../../plan/plan.ts';
 import { countBySlot, zeroed } from '../../vector/emit.ts';
 import { loadAs, type StorageType, storageBytes } from '../../vector/storage.ts';
 
@@ -30,14 +30,8 @@ function convertKernel(spec: ConvertSpec): KernelSpec {
   };
 }
 
-/** A place in a buffer. */
-export interface Place {
-  readonly buffer: BufferName;
-  readonly offset: number;
-}
-
 /** Rows lie without gaps on both sides. */
-export function convertTile(spec: ConvertSpec, source: Place, output: Place, rows: number): Tile {
+export function convertTile(spec: ConvertSpec, source: BufferPlace, output: BufferPlace, rows: number): Tile {
   return { kernel: convertKernel(spec), slots: [source, output, rows] };
 }
 

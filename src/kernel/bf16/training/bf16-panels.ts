@@ -3,8 +3,8 @@
  * f32 biases [columns] and then, for every 32 products of a sum, its one or two blocks (bf16-pairs.ts).
  */
 import { at, type VectorAssembler } from '../../../assembler/vector-assembler.ts';
-import type { KernelSpec, Slot, Tile } from '../../plan/plan.ts';
-import type { BufferPlace } from '../../plan/rename-buffers.ts';
+import type { BufferPlace } from '../../plan/plan.ts';
+import { further, type KernelSpec, type Tile } from '../../plan/plan.ts';
 import {
   BLOCK,
   BLOCK_BYTES,
@@ -53,16 +53,12 @@ export function panelTiles(
   return Array.from({ length: Math.ceil(n / PANEL_COLUMNS) }, (_, i): Tile => {
     const column = i * PANEL_COLUMNS;
     const columns = Math.min(PANEL_COLUMNS, n - column);
-    const place = ({ buffer, offset }: BufferPlace, bytes: number): Slot => ({
-      buffer,
-      offset: offset + bytes,
-    });
     return {
       kernel: panelKernel(panels, columns, bias !== undefined),
       slots: [
-        place(from, (column / BLOCK) * otherBytes(source)),
-        place(to, i * panelBytes(PANEL_COLUMNS, k)),
-        bias ? place(bias, column * 4) : 0,
+        further(from, (column / BLOCK) * otherBytes(source)),
+        further(to, i * panelBytes(PANEL_COLUMNS, k)),
+        bias ? further(bias, column * 4) : 0,
       ],
     };
   });

@@ -1,10 +1,12 @@
 /** C = activation(A·op(B) + bias + residual) of bf16 factors, or times a derivative: B is packed in panels first, rows of A on their way. */
+
 import type { VectorTarget } from '../../../assembler/vector-assembler.ts';
 import type { ActivationName } from '../../../graph/activations.ts';
 import type { Derivative } from '../../convolution/conv-gradient-row.ts';
 import { storesPast } from '../../plan/large-tensors.ts';
-import type { TaskPlan, Tile } from '../../plan/plan.ts';
-import type { BufferPlace } from '../../plan/rename-buffers.ts';
+import type { BufferPlace } from '../../plan/plan.ts';
+import { further, type TaskPlan, type Tile } from '../../plan/plan.ts';
+import { alignUp } from '../../plan/scratch-layout.ts';
 import { spans } from '../../plan/split-work.ts';
 import { evenParts } from '../../plan/window-blocks.ts';
 import type { BlockSource } from './bf16-pairs.ts';
@@ -33,12 +35,6 @@ export interface RowsTask {
   /** Nothing reads C soon. */
   readonly past: boolean;
 }
-
-const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
-const later = ({ buffer, offset }: BufferPlace, bytes: number): BufferPlace => ({
-  buffer,
-  offset: offset + bytes,
-});
 
 /** Blocks of equal height next to each other. */
 interface Blocks {
@@ -73,7 +69,7 @@ export function planBf16Rows(target: VectorTarget, task: RowsTask): TaskPlan {
   const b: BufferPlace = { buffer: 'input1', offset: 0 };
   const packed: BufferPlace = { buffer: 'scratch', offset: 0 };
   const past = task.past && cRow === n * 4 && storesPast(m, m * cRow, n);
-  let scratch = aligned(panelsBytes(panels));
+  let scratch = alignUp(panelsBytes(panels));
   const tiles = blocksOf(m, unit.mostRows).map(({ firstRow, rows, blocks }): Tile => {
     const spec: RowsSpec = {
       ...{ rows, n, k, aRow, cRow, activation, past },
@@ -84,12 +80,12 @@ export function planBf16Rows(target: VectorTarget, task: RowsTask): TaskPlan {
       a: { buffer: 'input0', offset: firstRow * aRow },
       panels: packed,
       c: { buffer: 'output', offset: firstRow * cRow },
-      residual: residual ? later(residual, firstRow * cRow) : 0,
-      derivative: derivative ? later(derivative.of, firstRow * cRow) : 0,
+      residual: residual ? further(residual, firstRow * cRow) : 0,
+      derivative: derivative ? further(derivative.of, firstRow * cRow) : 0,
       scratch: { buffer: 'scratch', offset: scratch },
       blocks,
     });
-    scratch += aligned(rowsScratchBytes(spec));
+    scratch += alignUp(rowsScratchBytes(spec));
     return { kernel: rowsKernel(unit, spec), slots };
   });
   const steps = [panelTiles(panels, b, task.bias, packed), tiles];

@@ -3,9 +3,9 @@ import type { VectorTarget } from '../../../assembler/vector-assembler.ts';
 import type { ActivationName } from '../../../graph/activations.ts';
 import type { Pair } from '../../../graph/geometry.ts';
 import { storesPast } from '../../plan/large-tensors.ts';
-import type { Tile } from '../../plan/plan.ts';
+import type { BufferPlace } from '../../plan/plan.ts';
+import { further, type Tile } from '../../plan/plan.ts';
 import { type ReachAxis, reachBlocks } from '../../plan/reach.ts';
-import type { BufferPlace } from '../../plan/rename-buffers.ts';
 import { spans, wantedTiles } from '../../plan/split-work.ts';
 import { ACTIVATION_SCRATCH } from '../../vector/activation.ts';
 import { type PixelStorage, pixelBytes } from '../../vector/storage.ts';
@@ -96,24 +96,20 @@ export function depthwiseTaskTiles(
       kernel: depthwiseKernel({ kernel, channels, rows, columns, terms, classes, ...strides, ...epilogue }),
     };
   });
-  const later = (place: BufferPlace, bytes: number): BufferPlace => ({
-    ...place,
-    offset: place.offset + bytes,
-  });
   return Array.from({ length: task.images }, (_, image) =>
     kernels.flatMap(({ rows, kernel }) =>
       spans(rows.repeat, Math.ceil(rows.repeat / most)).map(({ first, end }): Tile => {
         const read = (image * task.input[0] + rows.start + first * rows.advance) * inputRow;
         const written = (image * task.rows.positions + rows.first + first * rows.reaches.length) * outputRow;
         const [term, ...more] = task.terms.map(({ input, weights }) => ({
-          input: later(input, read),
+          input: further(input, read),
           weights,
         }));
         const slots = depthwiseSlots({
           input: term?.input ?? 0,
           weights: term?.weights ?? 0,
           output: { buffer: 'output', offset: written },
-          residual: task.residual ? later(task.residual, written) : 0,
+          residual: task.residual ? further(task.residual, written) : 0,
           strips: end - first,
           more,
         });

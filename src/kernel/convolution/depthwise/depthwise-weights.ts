@@ -1,7 +1,7 @@
 /** Depthwise weights as depthwise-kernel.ts reads them: for each vector of channels a row of biases, then taps. */
 import type { Tensor } from '../../../tensor/tensor.ts';
 import { copyTiles } from '../../copy/strided-copy.ts';
-import type { PackedLater, Tile } from '../../plan/plan.ts';
+import { further, type PackedLater, type Tile } from '../../plan/plan.ts';
 import type { BufferOperand } from '../convolution-row.ts';
 import { packTile } from '../pack-weights.ts';
 
@@ -76,7 +76,7 @@ export function packCentreTiles(
             { count, from: 1, to: 1 },
           ],
           { ...from, offset: first * lanes * 4 },
-          { ...to, offset: to.offset + first * (1 + taps) * lanes * 4 },
+          further(to, first * (1 + taps) * lanes * 4),
         );
   return [...copy(whole, lanes, 0), ...copy(1, rest, whole)];
 }

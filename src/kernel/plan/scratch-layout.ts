@@ -1,9 +1,13 @@
-/** Plans put together from plans: where parts keep things in scratch memory. */
-import { type PlacedPlan, placedSteps } from '../plan/join-plans.ts';
-import type { TaskPlan, TileStep } from '../plan/plan.ts';
-import type { BufferPlace } from '../plan/rename-buffers.ts';
+/** Scratch memory of plans that are put together from plans: who has which stretch of it. */
+import { type PlacedPlan, placedSteps } from './join-plans.ts';
+import type { BufferPlace, TaskPlan, TileStep } from './plan.ts';
 
 const ALIGNMENT = 64;
+
+/** Bytes up to the next multiple of 64. */
+export function alignUp(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
 
 /** Hands out scratch memory, stretch after stretch. */
 export interface ScratchLayout {
@@ -17,7 +21,7 @@ export function scratchLayout(): ScratchLayout {
   return {
     take: (numbers) => {
       const start = end;
-      end += Math.ceil((numbers * 4) / ALIGNMENT) * ALIGNMENT;
+      end += alignUp(numbers * 4);
       return start;
     },
     bytes: () => end,
