@@ -27,7 +27,7 @@ export type Ranges = ReadonlyMap<ValueId, readonly [number, number]>;
 const tapName = (id: ValueId): string => `tap ${id}`;
 
 /** Activations that some node reads in eight bits: all but what a fused or exact op reads. */
-export function quantizedValues({ graph }: Net): readonly ValueId[] {
+function quantizedValues({ graph }: Net): readonly ValueId[] {
   const parameters = new Set(graph.parameters.map(({ value }) => value));
   const read = graph.nodes.flatMap((node) => (readsFloats(node) ? [] : node.inputs));
   return [...new Set(read)].filter((id) => !parameters.has(id));

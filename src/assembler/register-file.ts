@@ -40,8 +40,4 @@ export class RegisterFile {
   used(register: number): boolean {
     return this.#used[register] === true;
   }
-
-  get heldCount(): number {
-    return this.#held.reduce((count, held) => count + (held ? 1 : 0), 0);
-  }
 }

@@ -23,7 +23,7 @@ export interface NodeCost extends Cost {
 
 const zeroCost: Cost = { parameters: 0, buffers: 0, macs: 0, pooled: 0, activations: 0, bytes: 0 };
 
-export function addCosts(a: Cost, b: Cost): Cost {
+function addCosts(a: Cost, b: Cost): Cost {
   return {
     parameters: a.parameters + b.parameters,
     buffers: a.buffers + b.buffers,

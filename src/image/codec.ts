@@ -7,7 +7,7 @@ import { resizeImage } from './resize.ts';
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'avif' | 'heic' | 'tiff' | 'bmp';
 
 /** A third of a gigabyte of pixels at 4 bytes, the size at which Pillow warns of a decompression bomb. */
-export const defaultMaxPixels = 89_478_485;
+const defaultMaxPixels = 89_478_485;
 
 export interface DecodeOptions {
   /** Largest width·height; checked in the header, before any pixel is decoded. `Infinity` lifts it. */

@@ -5,7 +5,6 @@ declare const brand: unique symbol;
 export type Markup = string & { readonly [brand]: 'markup' };
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
-export type Child = Markup | readonly Markup[] | string | number;
 
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',

@@ -8,8 +8,6 @@ export const ink = '#1f2933';
 export const quietInk = '#5f6b76';
 export const gridColour = '#dfe4e8';
 export const good = '#0072B2';
-export const bad = '#D55E00';
-
 type Rgb = readonly [number, number, number];
 
 const heats = {

@@ -27,8 +27,7 @@ export function tableHtml(headings: readonly string[], rows: readonly (readonly 
 
 export const factsTable = (facts: readonly Fact[]): Markup => tableHtml([], facts);
 
-export const formatShare = (share: number | null): string =>
-  share === null ? '–' : `${(100 * share).toFixed(1)}%`;
+const formatShare = (share: number | null): string => (share === null ? '–' : `${(100 * share).toFixed(1)}%`);
 
 export function classTable({ metrics, classNames }: Evaluation): Markup {
   const byRecall = (a: ClassMetrics, b: ClassMetrics): number =>

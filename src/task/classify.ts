@@ -131,7 +131,7 @@ async function probabilities(session: Session, image: Tensor): Promise<Float32Ar
   return Float32Array.from(outputs.probabilities?.data ?? []);
 }
 
-export function rank(scores: Float32Array, labels: readonly string[], topK: number): Classification {
+function rank(scores: Float32Array, labels: readonly string[], topK: number): Classification {
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b);
   const ranked = (label: number): RankedClass => ({
     label,

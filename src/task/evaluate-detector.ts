@@ -49,7 +49,7 @@ export interface KeptDetections {
 }
 
 /** How sure a detection must be to count in pictures that people look at. */
-export const shownScore = 0.3;
+const shownScore = 0.3;
 
 export interface DetectionMetrics {
   readonly count: number;

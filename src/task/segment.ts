@@ -87,7 +87,7 @@ export async function createSegmenter(
 }
 
 /** What a class map holds of each label. */
-export function segmentedClasses(classMap: Uint8Array, labels: readonly string[]): readonly SegmentedClass[] {
+function segmentedClasses(classMap: Uint8Array, labels: readonly string[]): readonly SegmentedClass[] {
   const pixels = new Float64Array(256);
   for (const label of classMap) pixels[label] = (pixels[label] ?? 0) + 1;
   const colours = classColours(labels.length);

@@ -53,11 +53,6 @@ export function toFloat64(source: Tensor): Tensor<Float64Array> {
   return { shape: source.shape, data: Float64Array.from(source.data) };
 }
 
-export function toFloat32(source: Tensor): Tensor<Float32Array> {
-  const data = source.data;
-  return { shape: source.shape, data: data instanceof Float32Array ? data : Float32Array.from(data) };
-}
-
 /** Largest |a−b| and the same divided by the largest |b|: the measure every comparison here reports. */
 export function maxDifference(a: Tensor, b: Tensor): { absolute: number; relative: number } {
   if (a.data.length !== b.data.length) {

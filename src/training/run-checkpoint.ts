@@ -41,7 +41,7 @@ function fileName(name: string, state: Weights): string {
 }
 
 /** Whether the metadata of a file say that it is a run's checkpoint. */
-export function isRunCheckpoint(metadata: Readonly<Record<string, string>>): boolean {
+function isRunCheckpoint(metadata: Readonly<Record<string, string>>): boolean {
   return Object.hasOwn(metadata, keys.progress);
 }
 

@@ -12,7 +12,7 @@ export interface Moment {
   readonly epochs: number;
 }
 
-export const epochOf = ({ step, stepsPerEpoch }: Moment): number => Math.floor(step / stepsPerEpoch);
+const epochOf = ({ step, stepsPerEpoch }: Moment): number => Math.floor(step / stepsPerEpoch);
 
 /** Data that nobody changes, all the way down. */
 export type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

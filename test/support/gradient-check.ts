@@ -6,7 +6,7 @@ import { elementCount, type Tensor, toFloat64, type Weights } from '../../src/te
 import { differentiate } from '../../src/transform/differentiate.ts';
 
 /** Appends loss [1] = Σ over the outputs of ⟨output, a random tensor⟩; the tensors are parameters `projection.i`. */
-export function projectedLoss(b: GraphBuilder, outputs: readonly ValueId[]): ValueId {
+function projectedLoss(b: GraphBuilder, outputs: readonly ValueId[]): ValueId {
   const terms = outputs.map((id, i) => {
     const size = elementCount(b.shape(id));
     const row = b.node('reshape', `projection.${i}.row`, { shape: [1, size] }, [id]);

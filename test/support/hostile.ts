@@ -6,7 +6,7 @@ import type { Checkpoint } from '../../src/format/checkpoint.ts';
 import { elementCount } from '../../src/tensor/tensor.ts';
 
 /** A source that fails the test when it is asked for more than the file has. */
-export function boundedSource(bytes: Uint8Array): ByteSource {
+function boundedSource(bytes: Uint8Array): ByteSource {
   const source = memorySource(bytes, 'hostile');
   return {
     ...source,

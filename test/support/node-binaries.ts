@@ -21,7 +21,7 @@ function versionOf(path: string): string | undefined {
   return status === 0 && /^v\d+\.\d+\.\d+/.test(version) ? version : undefined;
 }
 
-export const majorOf = (version: string): number => Number.parseInt(version.slice(1), 10);
+const majorOf = (version: string): number => Number.parseInt(version.slice(1), 10);
 
 /** Node 22 and newer on this machine: `NODE22`, those beside the benchmark's rivals, and this one, newest last. */
 export function newerNodes(): readonly NodeBinary[] {

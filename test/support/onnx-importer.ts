@@ -304,7 +304,7 @@ const layoutFree: Readonly<Record<string, Rule>> = {
 };
 
 /** ONNX operators that some graph of ours can stand for. */
-export const importedOps: readonly string[] = [...Object.keys(spatial), ...Object.keys(layoutFree)];
+const importedOps: readonly string[] = [...Object.keys(spatial), ...Object.keys(layoutFree)];
 
 /** @throws NotCovered */
 export function importOnnx(program: OnnxProgram): ImportedNet {

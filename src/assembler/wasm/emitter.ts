@@ -92,7 +92,7 @@ export function unsignedLeb(buffer: CodeBuffer, value: number): void {
   buffer.u8(rest);
 }
 
-export function signedLeb32(buffer: CodeBuffer, value: number): void {
+function signedLeb32(buffer: CodeBuffer, value: number): void {
   let rest = value | 0;
   for (;;) {
     const byte = rest & 0x7f;

@@ -7,7 +7,7 @@ import { type Memory, pool } from './operand.ts';
 import { tilerelease, VECTOR, vector } from './vector-encoder.ts';
 
 /** The 64 bytes that LDTILECFG reads: palette 1, bytes per row at 16, rows at 48. */
-export function tileConfiguration(shapes: readonly TileShape[]): Uint8Array {
+function tileConfiguration(shapes: readonly TileShape[]): Uint8Array {
   const bytes = new Uint8Array(64);
   const view = new DataView(bytes.buffer);
   bytes[0] = 1;

@@ -24,7 +24,7 @@ const classFile = v.looseObject({
   ignore_index: v.optional(byte),
 });
 
-export const vocObjects =
+const vocObjects =
   'aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant sheep sofa train tvmonitor'.split(
     ' ',
   );

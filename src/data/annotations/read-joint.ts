@@ -4,7 +4,7 @@ import { IGNORE, type IndexMap } from '../../image/index-map.ts';
 import type { JointObject, JointSample } from '../../image/joint/joint-sample.ts';
 import type { PictureSize } from '../../image/picture-size.ts';
 import { decodePngIndices } from '../../image/png-indices.ts';
-import { decodeMask, encodeMask, type MaskRle } from '../../metrics/detection/mask-rle.ts';
+import { decodeMask, type MaskRle } from '../../metrics/detection/mask-rle.ts';
 import { polygonMask } from '../../metrics/detection/polygon.ts';
 import type { Sample } from '../dataset.ts';
 import type { AnnotatedDataset, Annotation, ObjectMask } from './annotated.ts';
@@ -83,9 +83,3 @@ export function drawMask(mask: ObjectMask, size: PictureSize): IndexMap {
   const rle = maskRuns(mask, size);
   return { width: rle.width, height: rle.height, data: decodeMask(rle) };
 }
-
-/** The reverse of `drawMask`. */
-export const storedMask = ({ width, height, data }: IndexMap): ObjectMask => ({
-  kind: 'rle',
-  rle: encodeMask(data, height, width),
-});

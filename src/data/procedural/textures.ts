@@ -22,7 +22,7 @@ export function hashAt(x: number, y: number, seed: number): number {
 }
 
 /** Smooth noise in [0, 1): random values on a grid of the given spacing, blended. */
-export function valueNoise(x: number, y: number, spacing: number, seed: number): number {
+function valueNoise(x: number, y: number, spacing: number, seed: number): number {
   const gx = Math.floor(x / spacing);
   const gy = Math.floor(y / spacing);
   const fx = x / spacing - gx;
@@ -41,7 +41,7 @@ export function mixColours(a: Colour, b: Colour, share: number): Colour {
 }
 
 /** Hue in turns. */
-export function fromHsv(hue: number, saturation: number, value: number): Colour {
+function fromHsv(hue: number, saturation: number, value: number): Colour {
   const channel = (shift: number): number => {
     const k = (shift + 6 * hue) % 6;
     return value * (1 - saturation * Math.max(0, Math.min(k, 4 - k, 1)));

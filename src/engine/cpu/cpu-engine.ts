@@ -23,7 +23,7 @@ export interface CpuEngineParts {
   readonly rounded?: RoundedProducts | undefined;
 }
 
-export const MAX_THREADS = 64;
+const MAX_THREADS = 64;
 /** More threads than this gain nothing at these sizes of net. */
 const MAX_AUTO_THREADS = 8;
 

@@ -147,7 +147,7 @@ function writeResize({ name, attrs }: Node<'resizeBilinear'>, site: OperatorSite
 
 const all = Number.POSITIVE_INFINITY;
 
-export const operatorRules: { readonly [K in NetOpKind]: OperatorRule<K> } = {
+const operatorRules: { readonly [K in NetOpKind]: OperatorRule<K> } = {
   conv2d: {
     activations: 1,
     write: (node, site) => {

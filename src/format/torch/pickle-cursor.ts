@@ -13,7 +13,7 @@ export function pickleCursor(bytes: Uint8Array, at = 0): PickleCursor {
 }
 
 /** Moves over `length` bytes and gives where they began. @throws FormatError when fewer are left */
-export function skip(cursor: PickleCursor, length: number): number {
+function skip(cursor: PickleCursor, length: number): number {
   const start = cursor.at;
   if (!(length >= 0 && start + length <= cursor.bytes.byteLength)) throw pickleEnds(cursor);
   cursor.at = start + length;

@@ -16,7 +16,6 @@ const glyphs = (
 const unknown = 'vhhhhhv';
 
 const columns = 5;
-export const capHeight = 7;
 export const glyphHeight = 9;
 const advance = columns + 1;
 

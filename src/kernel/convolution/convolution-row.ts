@@ -94,8 +94,3 @@ export function convSizes(task: ConvShape): ConvSizes {
   const macs = images * outHeight * outWidth * outChannels * groupChannels * kernelHeight * kernelWidth;
   return { images, height, width, inChannels, outHeight, outWidth, outChannels, groupChannels, macs };
 }
-
-/** The part of a kernel's name that its epilogue decides. */
-export function epilogueName(task: Pick<ConvShape, 'activation' | 'residual'>): string {
-  return `${task.residual ? '_residual' : ''}${task.activation ? `_${task.activation}` : ''}`;
-}

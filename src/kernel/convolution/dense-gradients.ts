@@ -82,7 +82,7 @@ function lineChunks(sizes: ConvGradientSizes, least: number): readonly Span[] {
   return spans(lines, Math.ceil((lines * bytes) / Math.max(PATCH_BYTES, least)));
 }
 
-export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { images, outHeight, outWidth, outChannels, groups, groupIn, groupOut, taps } = sizes;
   const scratch = scratchLayout();
@@ -128,7 +128,7 @@ export function planDenseWeightGrad(target: VectorTarget, task: ConvGradientTask
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops: 2 * sizes.macs };
 }
 
-export function planDenseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
+function planDenseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { images, outHeight, outWidth, outChannels, groups, groupIn, groupOut, taps } = sizes;
   const scratch = scratchLayout();

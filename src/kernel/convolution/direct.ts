@@ -40,7 +40,7 @@ interface Context {
   readonly lanes: number;
 }
 
-export function planDirect(target: VectorTarget, task: AnyConvTask, tile?: PanelTile): TaskPlan {
+function planDirect(target: VectorTarget, task: AnyConvTask, tile?: PanelTile): TaskPlan {
   const sizes = convSizes(task);
   const { lanes } = target;
   const context: Context = { task, sizes, lanes };

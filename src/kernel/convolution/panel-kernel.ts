@@ -14,7 +14,7 @@ import { at, type Int, type VectorAssembler } from '../../assembler/vector-assem
 import type { KernelSpec } from '../plan/plan.ts';
 import { blockName } from '../plan/window-blocks.ts';
 import { countBySlot } from '../vector/emit.ts';
-import { emitEpilogue } from '../vector/epilogue.ts';
+import { emitEpilogue, epilogueName } from '../vector/epilogue.ts';
 import { emitRun, runsOf, type Sums } from './panel-run.ts';
 import { type PanelBlock, type PanelSpec, SLOT } from './panel-spec.ts';
 
@@ -34,8 +34,7 @@ function panelName(spec: PanelSpec): string {
     spec.outputStride,
     spec.outputLineStride,
   ];
-  const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
-  return `f32_panel${epilogue}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}${spec.ahead ? `_a${spec.ahead}` : ''}${spec.streams ? '_streams' : ''}${spec.past ? '_past' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
+  return `f32_panel${epilogueName(spec)}_k${spec.kernel.join('x')}c${spec.channels}_v${spec.vectors}.${spec.lastLanes}${spec.clipsRows ? '_clip' : ''}${spec.prefetch ? `_f${spec.prefetch}` : ''}${spec.ahead ? `_a${spec.ahead}` : ''}${spec.streams ? '_streams' : ''}${spec.past ? '_past' : ''}_s${strides.join(',')}_b${blocks.join(',')}`;
 }
 
 /** Pointers that live as long as a panel. */

@@ -14,7 +14,7 @@ import { emitInverse } from './merge-rows.ts';
 import { branchCount, type MergeTask } from './merge-task.ts';
 
 /** Vectors of channels that a tile takes. */
-export const VECTORS_A_TILE = 2;
+const VECTORS_A_TILE = 2;
 
 /** How many numbers a channel has in a branch: all taps, the centre, or none. */
 export function branchTaps({ points, taps }: MergeTask, branch: number): number {

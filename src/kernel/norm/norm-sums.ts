@@ -32,7 +32,7 @@ export function sumsBytes(task: SumsTask): number {
 }
 
 /** Bytes from one share's sums to the next one's. */
-export function sumsStride({ branches, channels }: SumsTask): number {
+function sumsStride({ branches, channels }: SumsTask): number {
   return (1 + branches.length) * channelRow(channels);
 }
 

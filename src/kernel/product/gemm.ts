@@ -163,7 +163,7 @@ function chunkAhead({ task, layout, packing, groups, blocks }: Context): number 
 }
 
 /** B laid out in panels first. @param tile how much of C to keep in registers */
-export function planPackedGemm(target: VectorTarget, task: GemmTask, tile?: PanelTile): TaskPlan {
+function planPackedGemm(target: VectorTarget, task: GemmTask, tile?: PanelTile): TaskPlan {
   return planProduct(target, task, true, tile);
 }
 

@@ -4,7 +4,7 @@ import { precisionCurve, rankMatches } from './precision-curve.ts';
 
 /** COCO's thresholds, computed as NumPy's linspace computes them: comparisons at the limit depend on it. */
 const iouStep = (0.95 - 0.5) / 9;
-export const cocoIouThresholds: readonly number[] = Array.from({ length: 10 }, (_, i) =>
+const cocoIouThresholds: readonly number[] = Array.from({ length: 10 }, (_, i) =>
   i === 9 ? 0.95 : 0.5 + i * iouStep,
 );
 const recallPoints: readonly number[] = Array.from({ length: 101 }, (_, i) => i * 0.01);

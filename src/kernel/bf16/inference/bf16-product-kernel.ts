@@ -9,6 +9,7 @@
  * All chunks have one width: where that does not divide a run, the last chunk overlaps the one before and its
  * weights are 0 there.
  */
+
 import {
   type Address,
   at,
@@ -21,6 +22,7 @@ import type { ActivationName } from '../../../graph/activations.ts';
 import type { KernelSpec, Slot } from '../../plan/plan.ts';
 import { emitActivation } from '../../vector/activation.ts';
 import { countBySlot } from '../../vector/emit.ts';
+import { epilogueName } from '../../vector/epilogue.ts';
 import { channelBytes, loadAs, type PixelStorage, storageName, storePixel } from '../../vector/storage.ts';
 
 /** Channels in a column: f32 lanes of a vector and of a row of a tile. */
@@ -117,10 +119,9 @@ export interface ProductUnit {
 
 export function productKernel(unit: ProductUnit, spec: ProductSpec): KernelSpec {
   const strides = [spec.positionStride, spec.lineStride, spec.outputStride, spec.outputLineStride];
-  const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
   const chunks = spec.chunks.map(({ offset, terms }) => `${offset}*${terms}`);
   return {
-    name: `bf16_${unit.name}${epilogue}_${storageName(spec.output)}_m${spec.positions}k${spec.chunk}@${chunks.join(',')}n${spec.channels}.${spec.restChannels}_s${strides.join(',')}`,
+    name: `bf16_${unit.name}${epilogueName(spec)}_${storageName(spec.output)}_m${spec.positions}k${spec.chunk}@${chunks.join(',')}n${spec.channels}.${spec.restChannels}_s${strides.join(',')}`,
     generate: (a) => unit.emit(a, spec, (panel) => emitWalk(a, spec, panel)),
   };
 }

@@ -33,7 +33,7 @@ export function blocksAcross(columns: number): 1 | 2 {
   return columns > BLOCK ? 2 : 1;
 }
 
-export function panelBytes(columns: number, k: number): number {
+function panelBytes(columns: number, k: number): number {
   return blocksAcross(columns) * (ROW_BYTES + Math.ceil(k / STEPS) * BLOCK_BYTES);
 }
 

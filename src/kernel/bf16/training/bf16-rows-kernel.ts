@@ -5,6 +5,7 @@
  *
  *     scratch   rounded rows [k/32][rows][32] bf16; then sums, for units that need memory for them
  */
+
 import {
   type Address,
   at,
@@ -18,6 +19,7 @@ import type { KernelSpec, Slot } from '../../plan/plan.ts';
 import { emitActivation } from '../../vector/activation.ts';
 import { emitActivationGrad } from '../../vector/activation-grad.ts';
 import { countBySlot } from '../../vector/emit.ts';
+import { epilogueName } from '../../vector/epilogue.ts';
 import { BLOCK, BLOCK_BYTES, pairsOf, ROW_BYTES, runsOf, STEPS } from './bf16-pairs.ts';
 import { blocksAcross, PANEL_COLUMNS } from './bf16-panels.ts';
 import { type RowsBlock, type RowsSums, type RowsUnit, SUM_BYTES } from './bf16-rows-units.ts';
@@ -70,8 +72,8 @@ export function rowsScratchBytes(spec: RowsSpec): number {
 }
 
 export function rowsKernel(unit: RowsUnit, spec: RowsSpec): KernelSpec {
-  const { rows, n, k, aRow, cRow, residual, activation, derivative, past } = spec;
-  const epilogue = `${residual ? '_residual' : ''}${activation ? `_${activation}` : ''}${derivative ? `_d${derivative}` : ''}${past ? '_past' : ''}`;
+  const { rows, n, k, aRow, cRow, derivative, past } = spec;
+  const epilogue = `${epilogueName(spec)}${derivative ? `_d${derivative}` : ''}${past ? '_past' : ''}`;
   return {
     name: `bf16_rows_${unit.name}${epilogue}_${rows}x${n}x${k}_s${aRow},${cRow}`,
     generate: (a) => emitRows(a, unit, spec),

@@ -48,7 +48,7 @@ export const PAIR = 2 * BLOCK;
 const pairsIn = (numbers: number): number => Math.ceil(numbers / PAIR);
 
 /** Bytes of a packed factor's chunk. */
-export function packedChunkBytes(numbers: number, steps: number): number {
+function packedChunkBytes(numbers: number, steps: number): number {
   return pairsIn(numbers) * 2 * Math.ceil(steps / STEPS) * BLOCK_BYTES;
 }
 

@@ -14,7 +14,7 @@ import { centreOf } from './depthwise-spec.ts';
 import { type DepthwiseOperand, depthwiseTaskTiles } from './depthwise-tiles.ts';
 import { packCentreTiles, packDepthwiseTiles, packedDepthwiseBytes } from './depthwise-weights.ts';
 
-export function planDepthwiseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
+function planDepthwiseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan {
   const { images, inChannels, outHeight, outWidth, taps, vertical, horizontal, macs } =
     convGradientSizes(task);
   const { kernel } = task.geometry;

@@ -8,10 +8,12 @@
  * Positions may fall into classes that differ in all weights: then there is a bias for each class, and taps are
  * numbered class by class.
  */
+
 import type { VectorAssembler } from '../../../assembler/vector-assembler.ts';
 import type { KernelSpec } from '../../plan/plan.ts';
 import { reachName } from '../../plan/reach.ts';
 import { countBySlot } from '../../vector/emit.ts';
+import { epilogueName } from '../../vector/epilogue.ts';
 import { channelBytes, pixelBytes, storageName } from '../../vector/storage.ts';
 import { emitPart, type Part, type Pointers, type Reaches } from './depthwise-part.ts';
 import { type DepthwiseSpec, depthwiseWeightRows, SLOT } from './depthwise-spec.ts';
@@ -21,12 +23,11 @@ export function depthwiseKernel(spec: DepthwiseSpec): KernelSpec {
   const columns = spec.columns.map(
     ({ reaches, repeat, start, advance }) => `${reachName(reaches)}*${repeat}@${start}+${advance}`,
   );
-  const epilogue = `${spec.residual ? '_residual' : ''}${spec.activation ? `_${spec.activation}` : ''}`;
   const classes = spec.classes ? `_classes${spec.classes.taps.join('x')}` : '';
   const block = `${tile.keepsTaps ? 'kept' : 'operands'}${tile.rows}x${tile.columns}`;
   const past = spec.past ? '_past' : '';
   const terms = spec.terms.length > 1 ? `_${spec.terms.join(',')}` : '';
-  const name = `${storageName(output)}_depthwise${terms}${epilogue}${classes}${past}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
+  const name = `${storageName(output)}_depthwise${terms}${epilogueName(spec)}${classes}${past}_${block}_k${kernel.join('x')}c${channels}_s${inputRow},${outputRow}_r${reachName(rows.reaches)}+${rows.advance}_b${columns.join(',')}`;
   return { name, generate: (a) => emitStrips(a, spec) };
 }
 

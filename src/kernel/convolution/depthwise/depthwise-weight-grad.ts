@@ -76,7 +76,7 @@ function stripStart(strips: readonly ReachBlock[], number: number): { outRow: nu
   return { outRow: 0, inRow: 0 };
 }
 
-export function planDepthwiseWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
+function planDepthwiseWeightGrad(target: VectorTarget, task: ConvGradientTask): TaskPlan {
   const sizes = convGradientSizes(task);
   const { lanes } = target;
   const { rows, columns } = blockSizes[target.name];

@@ -6,13 +6,8 @@ import { windowAxis } from '../../plan/window-blocks.ts';
 import type { PixelStorage } from '../../vector/storage.ts';
 import { type AnyConvTask, type ConvRow, type ConvShape, convSizes, isComputed } from '../convolution-row.ts';
 import type { DepthwiseTile } from './depthwise-spec.ts';
-import { depthwiseTaskTiles, depthwiseTileSizes } from './depthwise-tiles.ts';
+import { depthwiseTaskTiles } from './depthwise-tiles.ts';
 import { packDepthwise, packDepthwiseTiles, packedDepthwiseBytes } from './depthwise-weights.ts';
-
-/** The tiles whose sums and taps fit the registers. */
-export function depthwiseTiles(target: VectorTarget, task: ConvShape): readonly DepthwiseTile[] {
-  return depthwiseTileSizes(target, task.geometry.kernel);
-}
 
 export function isDepthwise(task: ConvShape): boolean {
   const { outChannels, inChannels } = convSizes(task);
