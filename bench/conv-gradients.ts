@@ -15,7 +15,7 @@ import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, formatShape } from '../src/tensor/tensor.ts';
 import { area, loadPlan, type RunnablePlan } from '../test/support/run-plan.ts';
-import { floatsOf, loadPeak, machineFor, percentile, timed } from './kernel-machine.ts';
+import { floatsOf, machineFor, measuredPeak, timed } from './kernel-machine.ts';
 
 type Which = 'dx' | 'dW';
 
@@ -188,9 +188,7 @@ export async function benchConvGradients(target: string, filter: string): Promis
   for (const gradient of trainingGradients().filter(({ what }) => what.includes(filter))) {
     // WebAssembly's memory is given back with its machine only.
     const machine = await machineFor(target);
-    const loop = loadPeak(machine);
-    const ms = Array.from({ length: 40 }, () => timed(loop.run));
-    peak = Math.max(peak, loop.flops / percentile(ms, 0.05) / 1e6);
+    peak = Math.max(peak, measuredPeak(machine));
     timings.push(timeGradient(machine, gradient, rounds));
     machine.dispose();
   }

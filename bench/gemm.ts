@@ -12,7 +12,7 @@ import { mobileOneConfig } from '../src/model/config.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { area, loadPlan } from '../test/support/run-plan.ts';
-import { floatsOf, loadPeak, machineFor, percentile, timed } from './kernel-machine.ts';
+import { floatsOf, machineFor, measuredPeak, timed } from './kernel-machine.ts';
 
 interface Product {
   readonly what: string;
@@ -102,12 +102,6 @@ function timeProduct(machine: Machine, product: Product, rounds: number): Readon
   for (const { plan } of ways) plan.free();
   for (const memory of memories) memory.free();
   return new Map(ways.map(({ row, ms }) => [row.name, Math.min(...ms)]));
-}
-
-function measuredPeak(machine: Machine): number {
-  const peak = loadPeak(machine);
-  const ms = Array.from({ length: 60 }, () => timed(peak.run));
-  return peak.flops / percentile(ms, 0.05) / 1e6;
 }
 
 /** @param filter part of a product's name */

@@ -32,6 +32,13 @@ export function loadPeak(
   return { run, flops: plan.flops };
 }
 
+/** The same as GFLOP/s, measured. */
+export function measuredPeak(machine: Machine): number {
+  const peak = loadPeak(machine);
+  const ms = Array.from({ length: 60 }, () => timed(peak.run));
+  return peak.flops / percentile(ms, 0.05) / 1e6;
+}
+
 export const floatsOf = (memory: MachineMemory, length: number): Float32Array => {
   const bytes = memory.view(0, length * 4);
   return new Float32Array(bytes.buffer, bytes.byteOffset, length);

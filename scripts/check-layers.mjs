@@ -24,6 +24,9 @@ const kernelLayers = {
   'kernel/merge': [...belowKernels, 'kernel/convolution', 'kernel/product'],
 };
 
+const nets = ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform'];
+const belowTasks = [...nets, 'image', 'metrics', 'detection', 'hub', 'engine/engine.ts'];
+
 /** What each place may import, besides itself. A place is the longest matching path prefix. */
 const layers = {
   'errors.ts': [],
@@ -43,36 +46,9 @@ const layers = {
   metrics: ['errors.ts', 'tensor'],
   detection: ['errors.ts', 'tensor'],
   report: ['errors.ts', 'tensor', 'image', 'metrics'],
-  hub: ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform', 'image'],
-  task: [
-    'errors.ts',
-    'tensor',
-    'graph',
-    'format',
-    'model',
-    'transform',
-    'image',
-    'metrics',
-    'detection',
-    'hub',
-    'engine/engine.ts',
-  ],
-  training: [
-    'errors.ts',
-    'tensor',
-    'graph',
-    'format',
-    'model',
-    'transform',
-    'image',
-    'data',
-    'metrics',
-    'detection',
-    'report',
-    'hub',
-    'task',
-    'engine/engine.ts',
-  ],
+  hub: [...nets, 'image'],
+  task: belowTasks,
+  training: [...belowTasks, 'data', 'report', 'task'],
   platform: ['*'],
   cli: ['*'],
   'index.ts': ['*'],

@@ -1,4 +1,5 @@
 /** Training in bf16 on the CPU engine: every op that multiplies matrices, what it learns, and where it is refused. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { NamedTensors } from '../src/engine/engine.ts';
@@ -12,7 +13,7 @@ import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../src/tensor/half.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Tensor, type Weights } from '../src/tensor/tensor.ts';
+import { maxDifference, type Tensor, type Weights } from '../src/tensor/tensor.ts';
 import { targetsInput, trainingStep } from '../src/training/classify-step.ts';
 import { stepInputs } from '../src/training/learning-step.ts';
 import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
@@ -22,6 +23,7 @@ import { train } from '../src/training/train.ts';
 import { type CaseValues, caseError, type OpCase, runWholeCase } from './cases/op-case.ts';
 import { bf16MomentCases, bf16ProductCases } from './cases/training-bf16.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 import { tinyConfig, tinyData, tinyWeights } from './support/tiny-run.ts';
 
 after(() => pool.dispose());
@@ -133,10 +135,7 @@ describe('what follows a gradient in bf16', { skip }, () => {
         const random = createRandom(4);
         const normal = (id: ValueId) => {
           const { name, shape } = valueAt(whole, id);
-          return [
-            name,
-            rounded({ shape, data: Float32Array.from({ length: elementCount(shape) }, random.normal) }),
-          ];
+          return [name, rounded(normalTensor(shape, random))];
         };
         const inputs: NamedTensors = Object.fromEntries(whole.inputs.map(normal));
         const reference = await referenceEngine.compile(whole, new Map(), { precision: 'f64' });

@@ -1,4 +1,5 @@
 /** Whole nets in bf16 on the CPU engine: probabilities against f32, and where bf16 is refused. */
+
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,10 +17,11 @@ import { createNodeDecoder } from '../src/platform/node/image-decoder.ts';
 import { type ClassifierOptions, createClassifier } from '../src/task/classify.ts';
 import { readNet } from '../src/task/read-net.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Tensor, type Weights, zeros } from '../src/tensor/tensor.ts';
+import { maxDifference, type Tensor, type Weights, zeros } from '../src/tensor/tensor.ts';
 import { reparameterize } from '../src/transform/reparameterize.ts';
 import { appleS0File, channelsLast } from './support/apple-s0.ts';
 import { engine, pool, skipTarget } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 import { golden, skipWithout } from './support/shared.ts';
 
 after(() => pool.dispose());
@@ -79,10 +81,7 @@ describe('bf16 on the CPU engine', { skip }, () => {
         const net = form === 'train' ? train : reparameterize(train);
         const random = createRandom(3);
         const shape = [2, 64, 64, 3];
-        const image = {
-          shape,
-          data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
-        };
+        const image = normalTensor(shape, random);
         const [plain = 1, twice = 1] = await differences({ ...net, image }, 2);
         assert.ok(plain > 0 && plain <= 0.02, `bf16 ${plain}`);
         assert.ok(twice > 0 && twice <= 0.02, `bf16x2 ${twice}`);

@@ -1,4 +1,5 @@
 /** Gradients of convolutions on the CPU engine: as the reference has them, and the same bits for any number of threads. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { bindParameters } from '../src/engine/bind.ts';
@@ -10,11 +11,12 @@ import { type ConvGeometry, convGeometry, windowOutputSize } from '../src/graph/
 import { type CheckedGraph, type ValueId, valueAt } from '../src/graph/graph.ts';
 import { initialWeights } from '../src/model/initialize.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Shape, type Tensor } from '../src/tensor/tensor.ts';
+import { maxDifference, type Shape, type Tensor } from '../src/tensor/tensor.ts';
 import { caseError, caseGraph, caseOutput, caseValues, type OpCase, runCase } from './cases/op-case.ts';
 import { trainingConvolutionCases } from './cases/training-convolution.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
 import { allMachines } from './support/machines.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 
 after(() => pool.dispose());
 
@@ -83,10 +85,7 @@ for (const target of targets)
       for (const each of shared) {
         const graph = sharedGraph(each);
         const random = createRandom(8);
-        const normal = ({ shape }: { readonly shape: Shape }): Tensor => ({
-          shape,
-          data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
-        });
+        const normal = ({ shape }: { readonly shape: Shape }): Tensor => normalTensor(shape, random);
         const named = (ids: readonly ValueId[]) =>
           ids.map((id) => [valueAt(graph, id).name, normal(valueAt(graph, id))] as const);
         const inputs = Object.fromEntries(named(graph.inputs));

@@ -1,4 +1,5 @@
 /** The CPU engine on every target this machine has, with one and with two threads, against the reference engine. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { NamedTensors } from '../src/engine/engine.ts';
@@ -9,11 +10,12 @@ import { mobileOneConfig, type VariantName } from '../src/model/config.ts';
 import { initialWeights, randomStatistics } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
+import { maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
 import { reparameterize } from '../src/transform/reparameterize.ts';
 import { caseError, caseGraph, caseOutput, caseValues, type OpCase } from './cases/op-case.ts';
 import { opCases } from './cases/ops.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 import { randomNet } from './support/random-graph.ts';
 
 after(() => pool.dispose());
@@ -51,9 +53,7 @@ const randomCase = remembered((seed: number) => {
 });
 
 function picture(size: number, batch: number): Tensor {
-  const random = createRandom(11);
-  const shape = [batch, size, size, 3];
-  return { shape, data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()) };
+  return normalTensor([batch, size, size, 3], createRandom(11));
 }
 
 const mobileOneCases = remembered((variant: VariantName) => {

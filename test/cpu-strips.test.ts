@@ -1,4 +1,5 @@
 /** Nets with a large picture between two convolutions, which native code computes in strips, against the reference. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
@@ -8,17 +9,15 @@ import type { CheckedGraph, ValueId } from '../src/graph/graph.ts';
 import { activationLayer, convLayer } from '../src/graph/layers.ts';
 import { initialWeights } from '../src/model/initialize.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
+import { maxDifference, zeros } from '../src/tensor/tensor.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 
 after(() => pool.dispose());
 
 const shape = [1, 181, 140, 3];
 const channels = 46;
-const image: Tensor<Float32Array> = (() => {
-  const random = createRandom(5);
-  return { shape, data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()) };
-})();
+const image = normalTensor(shape, createRandom(5));
 
 const relu = (b: GraphBuilder, x: ValueId): ValueId => activationLayer(b, `relu ${x}`, x, 'relu');
 const stem = (b: GraphBuilder, x: ValueId): ValueId =>

@@ -1,4 +1,5 @@
 /** Whole steps of training on the CPU engine: what they learn against the reference engine in f64. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import type { Engine, NamedTensors } from '../src/engine/engine.ts';
@@ -8,12 +9,13 @@ import { mobileOneConfig } from '../src/model/config.ts';
 import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, type Tensor, type Weights } from '../src/tensor/tensor.ts';
+import type { Tensor, Weights } from '../src/tensor/tensor.ts';
 import { targetsInput, teacherInput, trainingStep } from '../src/training/classify-step.ts';
 import { stepInputs } from '../src/training/learning-step.ts';
 import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
 import { namedRecipe } from '../src/training/recipes.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 
 after(() => pool.dispose());
 
@@ -54,10 +56,7 @@ const recipes: { readonly [name: string]: Recipe } = {
 
 const random = createRandom(5);
 const shape = [batch, side, side, 3];
-const image: Tensor = {
-  shape,
-  data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
-};
+const image: Tensor = normalTensor(shape, random);
 const labels: Tensor = {
   shape: [batch, classes],
   data: Float32Array.from({ length: batch * classes }, (_, i) => (i % (classes + 1) === 0 ? 1 : 0)),

@@ -1,12 +1,14 @@
 /** Graphs that renew their parameters: the CPU engine's runs and states against the reference engine's. */
+
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { type GraphBuilder, graphBuilder } from '../src/graph/builder.ts';
 import { type CheckedGraph, valueAt } from '../src/graph/graph.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
+import { maxDifference, type Tensor, zeros } from '../src/tensor/tensor.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 
 after(() => pool.dispose());
 
@@ -101,10 +103,7 @@ function build(name: string, make: (b: GraphBuilder) => void): CheckedGraph {
 }
 
 const random = createRandom(5);
-const normal = (dims: readonly number[]): Tensor => ({
-  shape: dims,
-  data: Float32Array.from({ length: elementCount(dims) }, () => random.normal()),
-});
+const normal = (dims: readonly number[]): Tensor => normalTensor(dims, random);
 
 for (const target of targets)
   for (const threads of [1, 2])

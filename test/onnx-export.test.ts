@@ -13,17 +13,17 @@ import { type ConfigOptions, mobileOneConfig, type VariantName, variantNames } f
 import { initialWeights, randomStatistics } from '../src/model/initialize.ts';
 import { type BuildOptions, buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
-import { elementCount, maxDifference, type Shape, type Tensor } from '../src/tensor/tensor.ts';
+import { maxDifference, type Shape, type Tensor } from '../src/tensor/tensor.ts';
 import { caseError, caseGraph, caseOutput, caseValues, type OpCase, runCase } from './cases/op-case.ts';
 import { opCases } from './cases/ops.ts';
 import { toChannelsFirst, toChannelsLast } from './support/layout.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 import { importOnnx, NotCovered } from './support/onnx-importer.ts';
 import { readOnnx } from './support/onnx-reader.ts';
 import { runOnnxFile, skipWithoutRuntime } from './support/onnx-runtime.ts';
 
 function randomTensor(shape: Shape, seed: number): Tensor {
-  const random = createRandom(seed);
-  return { shape, data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()) };
+  return normalTensor(shape, createRandom(seed));
 }
 
 function mobileOneNet(variant: VariantName, config: ConfigOptions, options: BuildOptions): Net {

@@ -12,10 +12,10 @@ import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, maxDifference, type Shape, type Tensor, toFloat64 } from '../src/tensor/tensor.ts';
 import { reparameterize } from '../src/transform/reparameterize.ts';
+import { normalTensor } from './support/normal-tensor.ts';
 
 function randomTensor(shape: Shape, seed: number): Tensor {
-  const random = createRandom(seed);
-  return { shape, data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()) };
+  return normalTensor(shape, createRandom(seed));
 }
 
 function asFloat64(net: Net): Net {

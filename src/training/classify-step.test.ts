@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { normalTensor } from '../../test/support/normal-tensor.ts';
 import { referenceEngine } from '../engine/reference/reference-engine.ts';
 import type { Net } from '../graph/net.ts';
 import { mobileOneConfig } from '../model/config.ts';
 import { initialWeights } from '../model/initialize.ts';
 import { buildMobileOne, type OutputName } from '../model/mobileone.ts';
 import { createRandom } from '../tensor/random.ts';
-import { elementCount, type Tensor, type Weights } from '../tensor/tensor.ts';
+import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { targetsInput, teacherInput, trainingStep } from './classify-step.ts';
 import { stepInputs } from './learning-step.ts';
 import { checkRecipe, type Recipe } from './recipe.ts';
@@ -35,8 +36,7 @@ function tinyNet(output: OutputName = 'logits'): Net {
 const recipe: Recipe = checkRecipe({ ...namedRecipe('small', 's0'), batch, rateForBatch: batch, epochs: 2 });
 
 function random(shape: readonly number[], seed: number): Tensor<Float32Array> {
-  const { normal } = createRandom(seed);
-  return { shape, data: Float32Array.from({ length: elementCount(shape) }, normal) };
+  return normalTensor(shape, createRandom(seed));
 }
 const images = random([batch, side, side, 3], 5);
 const labels = [0, 2, 1, 2];

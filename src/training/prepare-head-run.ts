@@ -18,7 +18,7 @@ import {
 import { createRandom, deriveSeed, type Random } from '../tensor/random.ts';
 import type { Tensor, Weights } from '../tensor/tensor.ts';
 import { detectRecipes, recipeIn, segmentRecipes } from './joint-recipes.ts';
-import { fittedTo, type RecipeChoice, type RunPlan } from './prepare-run.ts';
+import { chosenRules, fittedTo, type RecipeChoice, type RunPlan } from './prepare-run.ts';
 import {
   checkDetectRecipe,
   checkSegmentRecipe,
@@ -180,14 +180,7 @@ function chosen<R extends DetectRecipe | SegmentRecipe>(
   const usual = Math.min(width, height);
   const fits = Math.max(32, Math.floor((plan.shortSide ?? usual) / 32) * 32);
   recipe = withWholeSize(recipe, plan.size ?? Math.min(usual, fits), aspect);
-  const { batch, seed, freeze } = plan;
-  const changed = {
-    ...recipe,
-    ...(batch === undefined ? {} : { batch }),
-    ...(seed === undefined ? {} : { seed }),
-    ...(freeze === undefined ? {} : { freeze }),
-  };
-  return withOverrides(check(changed), plan.set ?? [], check);
+  return withOverrides(check({ ...recipe, ...chosenRules(plan) }), plan.set ?? [], check);
 }
 
 function basicsOf(

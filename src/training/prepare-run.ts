@@ -131,6 +131,19 @@ function modelOf({ from, variant, model, labels }: RunPlan): MobileOneConfig {
   return { ...config, classes: labels.length };
 }
 
+/** What a user says of the recipe's rules by options of their own. */
+export function chosenRules({
+  batch,
+  seed,
+  freeze,
+}: RecipeChoice): Pick<RecipeChoice, 'batch' | 'seed' | 'freeze'> {
+  return {
+    ...(batch === undefined ? {} : { batch }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(freeze === undefined ? {} : { freeze }),
+  };
+}
+
 function chooseRecipe(plan: RunPlan, variant: string): Recipe {
   const count = plan.data.train;
   const fallback = plan.from ? 'fine-tune' : count < bigSet ? 'small' : 'mmpretrain';
@@ -139,14 +152,7 @@ function chooseRecipe(plan: RunPlan, variant: string): Recipe {
   if (plan.epochs !== undefined) recipe = withEpochs(recipe, plan.epochs);
   const size = plan.size ?? sizeFor(recipe, plan.shortSide);
   if (size !== recipe.evaluation.size) recipe = withSize(recipe, size);
-  const { batch, seed, freeze } = plan;
-  const changed = {
-    ...recipe,
-    ...(batch === undefined ? {} : { batch }),
-    ...(seed === undefined ? {} : { seed }),
-    ...(freeze === undefined ? {} : { freeze }),
-  };
-  return withOverrides(checkRecipe(changed), plan.set ?? []);
+  return withOverrides(checkRecipe({ ...recipe, ...chosenRules(plan) }), plan.set ?? []);
 }
 
 /** Pictures to see in all, of sets that these recipes were not made for, and between how many epochs that may be. */

@@ -1,7 +1,7 @@
 import { convGeometry, formatGeometry } from '../../src/graph/geometry.ts';
 import type { Convolution } from './convolution-cases.ts';
 import type { OpCase } from './op-case.ts';
-import { gradientCases } from './training-convolution.ts';
+import { gradientCases, matmulCase } from './training-convolution.ts';
 import { momentCases } from './training-merge.ts';
 
 /** Products large enough to be worth rounding, around the edges of tiles: 16 × 16 × 32, blocks of 32 rows. */
@@ -37,25 +37,13 @@ const forward = (c: Convolution): OpCase => {
   };
 };
 
-const product = (m: number, n: number, k: number, transposeA: boolean, transposeB: boolean): OpCase => ({
-  name: `matmul ${m}×${k}${transposeA ? 'ᵀ' : ''} · ${k}×${n}${transposeB ? 'ᵀ' : ''}`,
-  kind: 'matmul',
-  build: (b) =>
-    b.node('matmul', 'op', { transposeA, transposeB }, [
-      b.input('a', transposeA ? [k, m] : [m, k]),
-      b.input('b', transposeB ? [n, k] : [k, n]),
-    ]),
-  reduction: k,
-  kinks: [],
-});
-
 /** Of which factors are rounded as they are given. */
 export const bf16ProductCases: readonly OpCase[] = [
   ...points.map(forward),
   ...[...points, ...windows].flatMap(gradientCases),
-  product(65, 90, 130, false, false),
-  product(130, 63, 70, false, true),
-  product(70, 66, 140, true, false),
+  matmulCase(65, 90, 130, false, false),
+  matmulCase(130, 63, 70, false, true),
+  matmulCase(70, 66, 140, true, false),
 ];
 
 /** Of which factors are differences, or products of numbers that are given. */

@@ -53,6 +53,24 @@ export function gradientCases(c: Convolution): readonly OpCase[] {
   ];
 }
 
+export const matmulCase = (
+  m: number,
+  n: number,
+  k: number,
+  transposeA: boolean,
+  transposeB: boolean,
+): OpCase => ({
+  name: `matmul ${m}×${k}${transposeA ? 'ᵀ' : ''} · ${k}×${n}${transposeB ? 'ᵀ' : ''}`,
+  kind: 'matmul',
+  build: (b) =>
+    b.node('matmul', 'op', { transposeA, transposeB }, [
+      b.input('a', transposeA ? [k, m] : [m, k]),
+      b.input('b', transposeB ? [n, k] : [k, n]),
+    ]),
+  reduction: k,
+  kinks: [],
+});
+
 const products: readonly OpCase[] = [
   [1, 1, 1],
   [5, 17, 9],
@@ -61,19 +79,7 @@ const products: readonly OpCase[] = [
   [40, 31, 15],
 ].flatMap(([m = 1, n = 1, k = 1]) =>
   [false, true].flatMap((transposeA) =>
-    [false, true].map(
-      (transposeB): OpCase => ({
-        name: `matmul ${m}×${k}${transposeA ? 'ᵀ' : ''} · ${k}×${n}${transposeB ? 'ᵀ' : ''}`,
-        kind: 'matmul',
-        build: (b) =>
-          b.node('matmul', 'op', { transposeA, transposeB }, [
-            b.input('a', transposeA ? [k, m] : [m, k]),
-            b.input('b', transposeB ? [n, k] : [k, n]),
-          ]),
-        reduction: k,
-        kinks: [],
-      }),
-    ),
+    [false, true].map((transposeB) => matmulCase(m, n, k, transposeA, transposeB)),
   ),
 );
 

@@ -1,11 +1,13 @@
 /** Bundled into a page: runs small nets on every target and thread count, and tells the test how far off they are. */
+
 import { referenceEngine } from '../../src/engine/reference/reference-engine.ts';
 import { mobileOneConfig } from '../../src/model/config.ts';
 import { initialWeights, randomStatistics } from '../../src/model/initialize.ts';
 import { buildMobileOne } from '../../src/model/mobileone.ts';
 import { browserCpuEngine } from '../../src/platform/browser/cpu-engine.ts';
 import { createRandom } from '../../src/tensor/random.ts';
-import { elementCount, maxDifference, zeros } from '../../src/tensor/tensor.ts';
+import { maxDifference, zeros } from '../../src/tensor/tensor.ts';
+import { normalTensor } from './normal-tensor.ts';
 
 export interface PageResult {
   readonly target: string;
@@ -21,7 +23,7 @@ async function results(helperUrl: string): Promise<readonly PageResult[]> {
   const weights = randomStatistics(graph, initialWeights(graph, 'timm', 7), 8);
   const random = createRandom(3);
   const shape = [1, 64, 64, 3];
-  const image = { shape, data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()) };
+  const image = normalTensor(shape, random);
   const expected = await (await referenceEngine.compile(graph, weights)).run({ image });
   const engine = browserCpuEngine({ helperUrl });
   const found: PageResult[] = [];

@@ -1,9 +1,9 @@
-import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { ShapeError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../../graph/geometry.ts';
 import { formatShape, type Shape } from '../../tensor/tensor.ts';
-import type { BufferPlace, TaskPlan } from '../plan/plan.ts';
+import type { KernelRow } from '../plan/kernel-row.ts';
+import type { BufferPlace } from '../plan/plan.ts';
 import { type WindowAxis, windowAxis } from '../plan/window-blocks.ts';
 import type { RoundedGemm } from '../product/gemm-task.ts';
 
@@ -57,19 +57,12 @@ export interface Derivative {
   readonly of: BufferPlace;
 }
 
-/** One way to compute a gradient: dispatch takes the first row that applies; tests and benchmarks read all. */
-export interface GradientRow<Task> {
-  readonly name: string;
-  /** In a few words, for people. */
-  readonly computes: string;
-  readonly applies: (task: Task) => boolean;
-  readonly plan: (target: VectorTarget, task: Task) => TaskPlan;
-}
-export type InputGradRow = GradientRow<InputGradTask>;
+export type InputGradRow = KernelRow<InputGradTask>;
+export type WeightGradRow = KernelRow<ConvGradientTask>;
+
 export interface RoundedGradients extends RoundedGemm {
   readonly inputGrad: InputGradRow;
 }
-export type WeightGradRow = GradientRow<ConvGradientTask>;
 
 export interface ConvGradientSizes {
   readonly images: number;

@@ -1,4 +1,5 @@
 /** Every way to compute gradients of convolutions on every machine here, against the reference's sums in f64. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Convolution } from '../../../test/cases/convolution-cases.ts';
@@ -6,6 +7,7 @@ import { gradientConvolutions } from '../../../test/cases/training-convolution.t
 import { runGuarded } from '../../../test/support/guarded-plan.ts';
 import { assertOneCodePerName } from '../../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../../test/support/machines.ts';
+import { normalTensor } from '../../../test/support/normal-tensor.ts';
 import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { x64Target } from '../../assembler/x64/x64-target.ts';
 import { convGradientRules } from '../../engine/reference/conv-gradients.ts';
@@ -14,13 +16,9 @@ import { convGeometry, isCentred, pointGeometry, windowOutputSize } from '../../
 import type { ValueId } from '../../graph/graph.ts';
 import { createRandom } from '../../tensor/random.ts';
 import { elementCount, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import type { KernelRow } from '../plan/kernel-row.ts';
 import type { TaskPlan } from '../plan/plan.ts';
-import {
-  type ConvGradientTask,
-  type GradientRow,
-  type InputGradTask,
-  isDepthwiseGradient,
-} from './conv-gradient-row.ts';
+import { type ConvGradientTask, type InputGradTask, isDepthwiseGradient } from './conv-gradient-row.ts';
 import { inputGradRows, planInputGrad, planWeightGrad, weightGradRows } from './conv-gradients.ts';
 
 /** Ways to plan a gradient, and what it should give. */
@@ -39,10 +37,7 @@ interface Case {
 }
 
 const random = createRandom(21);
-const normal = (shape: Shape): Tensor => ({
-  shape,
-  data: Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
-});
+const normal = (shape: Shape): Tensor => normalTensor(shape, random);
 const sums = (shape: Shape): Tensor => ({ shape, data: new Float64Array(elementCount(shape)) });
 const ids = { name: '', inputs: [] as ValueId[], outputs: [] as ValueId[] };
 
@@ -62,7 +57,7 @@ function sizesOf(c: Convolution): Sizes {
   };
 }
 
-function rowPlans<Task>(rows: readonly GradientRow<Task>[], task: Task): Gradient['plans'] {
+function rowPlans<Task>(rows: readonly KernelRow<Task>[], task: Task): Gradient['plans'] {
   return rows
     .filter(({ applies }) => applies(task))
     .map(

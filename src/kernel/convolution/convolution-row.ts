@@ -1,9 +1,9 @@
-import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { ShapeError } from '../../errors.ts';
 import type { ActivationName } from '../../graph/activations.ts';
 import { type ConvGeometry, formatGeometry, windowOutputSize } from '../../graph/geometry.ts';
 import { elementCount, formatShape, type Shape, type Tensor } from '../../tensor/tensor.ts';
-import type { BufferName, TaskPlan } from '../plan/plan.ts';
+import type { KernelRow } from '../plan/kernel-row.ts';
+import type { BufferName } from '../plan/plan.ts';
 
 /** A convolution with its epilogue: output = activation(input ∗ weight + bias + residual). */
 export interface ConvShape {
@@ -43,14 +43,7 @@ export function isComputed(task: AnyConvTask): task is ComputedConvTask {
   return 'buffer' in task.weight;
 }
 
-/** One way to compute convolutions: dispatch takes the first row that applies; tests and benchmarks read all. */
-export interface ConvRow {
-  readonly name: string;
-  /** In a few words, for people. */
-  readonly computes: string;
-  readonly applies: (task: ConvShape) => boolean;
-  readonly plan: (target: VectorTarget, task: AnyConvTask) => TaskPlan;
-}
+export type ConvRow = KernelRow<AnyConvTask, ConvShape>;
 
 export interface ConvSizes {
   readonly images: number;

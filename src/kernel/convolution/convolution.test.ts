@@ -1,6 +1,7 @@
 /** Every convolution row on every machine here, against a direct convolution in f64. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { type ConvCase, convCaseTask } from '../../../test/support/conv-case.ts';
 import { type GuardedFloats, guardedFloats } from '../../../test/support/guarded-floats.ts';
 import { assertOneCodePerName } from '../../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../../test/support/machines.ts';
@@ -9,9 +10,9 @@ import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { x64Target } from '../../assembler/x64/x64-target.ts';
 import { convolve } from '../../engine/reference/convolution.ts';
 import { type ActivationName, activations } from '../../graph/activations.ts';
-import { convGeometry, type GeometryOptions } from '../../graph/geometry.ts';
+import type { GeometryOptions } from '../../graph/geometry.ts';
 import { createRandom, type Random } from '../../tensor/random.ts';
-import { elementCount, type Shape, type Tensor } from '../../tensor/tensor.ts';
+import { elementCount, type Tensor } from '../../tensor/tensor.ts';
 import type { TaskPlan } from '../plan/plan.ts';
 import { panelTiles } from '../product/panel-tiles.ts';
 import { type AnyConvTask, type ConvTask, convSizes } from './convolution-row.ts';
@@ -24,28 +25,8 @@ function randomFloats(random: Random, length: number): Float32Array<ArrayBuffer>
   return Float32Array.from({ length }, () => random.normal());
 }
 
-interface Case {
-  readonly input: Shape;
-  readonly outChannels: number;
-  readonly geometry: GeometryOptions;
-  readonly activation?: ActivationName;
-  readonly residual?: boolean;
-  readonly bias?: boolean;
-}
-
-function makeTask(random: Random, { input, outChannels, ...rest }: Case): ConvTask {
-  const geometry = convGeometry(rest.geometry);
-  const shape = [outChannels, (input[3] ?? 0) / geometry.groups, ...geometry.kernel];
-  const scale = 1 / Math.sqrt(elementCount(shape.slice(1)));
-  const data = randomFloats(random, elementCount(shape)).map((x) => x * scale);
-  return {
-    input,
-    geometry,
-    weight: { shape, data },
-    bias: rest.bias === false ? undefined : { shape: [outChannels], data: randomFloats(random, outChannels) },
-    activation: rest.activation ?? null,
-    residual: rest.residual ?? false,
-  };
+function makeTask(random: Random, each: ConvCase): ConvTask {
+  return convCaseTask(each, (length, scale) => randomFloats(random, length).map((x) => x * scale));
 }
 
 /** Sums of k products of about 1/√k each: |y − reference| ≤ 4·eps·(1 + √k)·(1 + |reference|). */
@@ -61,7 +42,7 @@ function assertClose(actual: Float32Array, expected: Float64Array, steps: number
 type Plan = (target: VectorTarget, task: AnyConvTask) => TaskPlan;
 
 /** A case with weights that are known, and with the same ones computed: the results are the same bits. */
-function runCase(test: TestMachine, plan: Plan, random: Random, each: Case, about = ''): void {
+function runCase(test: TestMachine, plan: Plan, random: Random, each: ConvCase, about = ''): void {
   const task = makeTask(random, each);
   const sizes = convSizes(task);
   const outShape = [sizes.images, sizes.outHeight, sizes.outWidth, sizes.outChannels];
@@ -121,15 +102,15 @@ function computedOperands(test: TestMachine, { weight, bias, ...task }: ConvTask
 }
 
 /** Positions and channels below, at and above what tiles of all targets hold. */
-const pointwiseCases: readonly Case[] = [
+const pointwiseCases: readonly ConvCase[] = [
   ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 17, 28, 29, 49].map(
-    (rows): Case => ({ input: [1, 1, rows, 5], outChannels: 33, geometry: { kernel: 1 } }),
+    (rows): ConvCase => ({ input: [1, 1, rows, 5], outChannels: 33, geometry: { kernel: 1 } }),
   ),
   ...[1, 2, 3, 4, 5, 7, 8, 9, 11, 15, 16, 17, 31, 32, 47, 48, 63, 64, 65, 80, 96, 97, 128, 129].map(
-    (outChannels): Case => ({ input: [1, 3, 5, 7], outChannels, geometry: { kernel: 1 } }),
+    (outChannels): ConvCase => ({ input: [1, 3, 5, 7], outChannels, geometry: { kernel: 1 } }),
   ),
   ...[1, 2, 3, 4, 5, 8, 31, 64, 129].map(
-    (channels): Case => ({ input: [2, 3, 3, channels], outChannels: 40, geometry: { kernel: 1 } }),
+    (channels): ConvCase => ({ input: [2, 3, 3, channels], outChannels: 40, geometry: { kernel: 1 } }),
   ),
   { input: [3, 28, 14, 64], outChannels: 100, geometry: { kernel: 1 }, residual: true, activation: 'relu' },
   { input: [1, 7, 7, 256], outChannels: 320, geometry: { kernel: 1 }, activation: 'relu' },
@@ -150,10 +131,10 @@ const depthwiseGeometries: readonly Omit<GeometryOptions, 'groups'>[] = [
   { kernel: 3, padding: 5 },
 ];
 
-const depthwiseCases: readonly Case[] = [
+const depthwiseCases: readonly ConvCase[] = [
   ...depthwiseGeometries.flatMap((geometry) =>
     [17, 21].map(
-      (channels): Case => ({
+      (channels): ConvCase => ({
         input: [1, 9, 11, channels],
         outChannels: channels,
         geometry: { ...geometry, groups: channels },
@@ -161,7 +142,7 @@ const depthwiseCases: readonly Case[] = [
     ),
   ),
   ...[1, 3, 4, 8, 15, 16, 32, 33, 48].map(
-    (channels): Case => ({
+    (channels): ConvCase => ({
       input: [2, 5, 6, channels],
       outChannels: channels,
       geometry: { kernel: 3, groups: channels },
@@ -170,7 +151,7 @@ const depthwiseCases: readonly Case[] = [
     }),
   ),
   ...[1, 2, 3, 7, 8, 13, 14, 15, 16, 17, 29].map(
-    (size): Case => ({
+    (size): ConvCase => ({
       input: [1, size, size + 1, 16],
       outChannels: 16,
       geometry: { kernel: 3, groups: 16, stride: size % 3 === 0 ? 2 : 1 },
@@ -178,12 +159,12 @@ const depthwiseCases: readonly Case[] = [
   ),
 ];
 
-const directCases: readonly Case[] = [
+const directCases: readonly ConvCase[] = [
   ...depthwiseGeometries.map(
-    (geometry): Case => ({ input: [1, 9, 11, 5], outChannels: 19, geometry, residual: true }),
+    (geometry): ConvCase => ({ input: [1, 9, 11, 5], outChannels: 19, geometry, residual: true }),
   ),
   ...[1, 2, 3, 4, 7, 8, 9, 14, 15, 16, 30].map(
-    (size): Case => ({ input: [1, size, size, 3], outChannels: 48, geometry: { kernel: 3, stride: 2 } }),
+    (size): ConvCase => ({ input: [1, size, size, 3], outChannels: 48, geometry: { kernel: 3, stride: 2 } }),
   ),
   { input: [2, 8, 8, 12], outChannels: 24, geometry: { kernel: 3, groups: 3 }, activation: 'relu' },
   { input: [1, 6, 7, 10], outChannels: 30, geometry: { kernel: 3, groups: 10, stride: 2 } },
@@ -199,32 +180,36 @@ const epilogues = [...names, undefined].flatMap((activation) =>
   [false, true].map((residual) => ({ residual, bias: residual, ...(activation ? { activation } : {}) })),
 );
 
-const rowCases: Readonly<Record<string, readonly Case[]>> = {
+const rowCases: Readonly<Record<string, readonly ConvCase[]>> = {
   pointwise: [
     ...pointwiseCases,
-    ...epilogues.map((e): Case => ({ input: [1, 5, 6, 9], outChannels: 41, geometry: { kernel: 1 }, ...e })),
+    ...epilogues.map(
+      (e): ConvCase => ({ input: [1, 5, 6, 9], outChannels: 41, geometry: { kernel: 1 }, ...e }),
+    ),
   ],
   depthwise: [
     ...depthwiseCases,
     ...epilogues.map(
-      (e): Case => ({ input: [1, 6, 9, 21], outChannels: 21, geometry: { kernel: 3, groups: 21 }, ...e }),
+      (e): ConvCase => ({ input: [1, 6, 9, 21], outChannels: 21, geometry: { kernel: 3, groups: 21 }, ...e }),
     ),
   ],
   direct: [
     ...directCases,
     ...pointwiseCases.slice(0, 8),
     ...depthwiseCases.slice(0, 6),
-    ...epilogues.map((e): Case => ({ input: [1, 6, 9, 4], outChannels: 37, geometry: { kernel: 3 }, ...e })),
+    ...epilogues.map(
+      (e): ConvCase => ({ input: [1, 6, 9, 4], outChannels: 37, geometry: { kernel: 3 }, ...e }),
+    ),
   ],
 };
 
 /** Rows of positions and vectors of channels that leave a rest for most tiles. */
-const tileCases: readonly Case[] = [
+const tileCases: readonly ConvCase[] = [
   { input: [1, 1, 29, 6], outChannels: 83, geometry: { kernel: 1 }, residual: true, activation: 'silu' },
 ];
-const depthwiseTileCases: readonly Case[] = [3, 5].flatMap((kernel) =>
+const depthwiseTileCases: readonly ConvCase[] = [3, 5].flatMap((kernel) =>
   [1, 2].map(
-    (stride): Case => ({
+    (stride): ConvCase => ({
       input: [1, 10, 11, 37],
       outChannels: 37,
       geometry: { kernel, stride, groups: 37 },
@@ -235,7 +220,7 @@ const depthwiseTileCases: readonly Case[] = [3, 5].flatMap((kernel) =>
 );
 
 /** Results of 2 MiB, one for each row. */
-const largeCases: readonly Case[] = [
+const largeCases: readonly ConvCase[] = [
   { input: [2, 128, 128, 16], outChannels: 16, geometry: { kernel: 3, groups: 16 } },
   { input: [2, 128, 128, 32], outChannels: 16, geometry: { kernel: 1 }, activation: 'relu' },
   { input: [8, 128, 128, 3], outChannels: 16, geometry: { kernel: 3, stride: 2 } },
@@ -308,7 +293,7 @@ it('kernels of one name have one code', () => {
 
 it('each row is what dispatch takes for its own kind', () => {
   const random = createRandom(1);
-  const rowOf = (one: Case): string => convolutionRow(makeTask(random, one)).name;
+  const rowOf = (one: ConvCase): string => convolutionRow(makeTask(random, one)).name;
   assert.equal(rowOf({ input: [1, 4, 4, 8], outChannels: 9, geometry: { kernel: 1 } }), 'pointwise');
   assert.equal(
     rowOf({ input: [1, 4, 4, 8], outChannels: 8, geometry: { kernel: 3, groups: 8 } }),

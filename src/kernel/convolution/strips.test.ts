@@ -1,9 +1,11 @@
 /** Two convolutions in strips give, on every machine here, the bits that they give one after the other. */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { convCaseTask } from '../../../test/support/conv-case.ts';
 import { type Numbers, runGuardedInto } from '../../../test/support/guarded-plan.ts';
 import { allMachines, type TestMachine } from '../../../test/support/machines.ts';
-import { convGeometry, type GeometryOptions } from '../../graph/geometry.ts';
+import type { GeometryOptions } from '../../graph/geometry.ts';
 import { createRandom, type Random } from '../../tensor/random.ts';
 import { elementCount, type Shape } from '../../tensor/tensor.ts';
 import { planBf16Convolution } from '../bf16/inference/bf16-convolution.ts';
@@ -23,13 +25,10 @@ interface Case {
   readonly outChannels?: number;
 }
 
-function makeTask(random: Random, input: Shape, outChannels: number, options: GeometryOptions): ConvTask {
-  const geometry = convGeometry(options);
-  const shape = [outChannels, (input[3] ?? 0) / geometry.groups, ...geometry.kernel];
-  const floats = (length: number) => Float32Array.from({ length }, () => random.normal());
-  const data = floats(elementCount(shape));
-  const bias = { shape: [outChannels], data: floats(outChannels) };
-  return { input, geometry, weight: { shape, data }, bias, activation: 'relu', residual: false };
+function makeTask(random: Random, input: Shape, outChannels: number, geometry: GeometryOptions): ConvTask {
+  return convCaseTask({ input, outChannels, geometry, activation: 'relu' }, (length) =>
+    Float32Array.from({ length }, () => random.normal()),
+  );
 }
 
 function makePair(

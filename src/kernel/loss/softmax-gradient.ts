@@ -1,6 +1,7 @@
 import type { Int, Vec, VectorAssembler, VectorTarget } from '../../assembler/vector-assembler.ts';
 import { elementCount, type Shape } from '../../tensor/tensor.ts';
 import type { TaskPlan } from '../plan/plan.ts';
+import { rowDot } from '../vector/row-dot.ts';
 import { overRow, partAt, shares } from '../vector/vector-span.ts';
 
 const TILE_ELEMENTS = 4096;
@@ -29,7 +30,7 @@ export function planSoftmaxGradient(target: VectorTarget, shape: Shape): TaskPla
 function generate(a: VectorAssembler, rows: number, length: number): void {
   const pointers = [a.slot(1), a.slot(2), a.slot(3)] as const;
   a.loop(rows, () => {
-    const dot = emitDot(a, pointers, length);
+    const dot = rowDot(a, length, 1, pointers[0], pointers[1]);
     emitDifference(a, pointers, length, dot);
     a.freeVec(dot);
     for (const pointer of pointers) a.addInt(pointer, length * 4);
@@ -37,22 +38,6 @@ function generate(a: VectorAssembler, rows: number, length: number): void {
 }
 
 type Pointers = readonly [dy: Int, y: Int, output: Int];
-
-/** Σ dy·y of a row, in every lane. */
-function emitDot(a: VectorAssembler, [dy, y]: Pointers, length: number): Vec {
-  const [dot, left, right] = [a.newVec(), a.newVec(), a.newVec()];
-  a.zero(dot);
-  overRow(a, length, 1, [dy, y], (parts) => {
-    for (const part of parts) {
-      a.load(left, partAt(dy, part), part.lanes);
-      a.load(right, partAt(y, part), part.lanes);
-      a.fma(dot, left, right);
-    }
-  });
-  a.reduceLanes('add', dot, dot);
-  a.freeVec(left, right);
-  return dot;
-}
 
 function emitDifference(a: VectorAssembler, [dy, y, output]: Pointers, length: number, dot: Vec): void {
   const [value, factor] = [a.newVec(), a.newVec()];

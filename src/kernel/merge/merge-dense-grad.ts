@@ -6,6 +6,7 @@
  *
  * and what the skip adds to the moments of its own channel.
  */
+
 import { at, type Vec, type VectorAssembler, type VectorTarget } from '../../assembler/vector-assembler.ts';
 import { stepsSideBySide } from '../plan/join-plans.ts';
 import {
@@ -19,14 +20,15 @@ import {
 } from '../plan/plan.ts';
 import { partSteps, type ScratchLayout, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { type GemmTask, planGemm } from '../product/gemm.ts';
+import { rowDot } from '../vector/row-dot.ts';
 import { overRow, partAt } from '../vector/vector-span.ts';
 import {
   branchRows,
+  branchSlots,
   centreTiles,
   emitInverse,
   type RowSpan,
   type RowWalk,
-  rowDot,
   rowNumber,
   rowSpans,
   storeNumber,
@@ -59,10 +61,8 @@ const BRANCH = {
   products: 9,
   drows: 10,
 } as const;
-const BRANCH_SLOTS = 11;
 
-const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
-  SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
+const slotOf = branchSlots(SLOT.branches, BRANCH);
 
 const input = (index: number): BufferPlace => ({ buffer: `input${index}`, offset: 0 });
 
@@ -245,7 +245,7 @@ function emitCotangents(a: VectorAssembler, task: MergeTask, walk: RowWalk, bran
 function emitOwnDot(a: VectorAssembler, { length }: MergeTask, walk: RowWalk, branch: number) {
   const dweight = walk.pointer(SLOT.dweight, length * 4);
   const own = walk.pointer(slotOf(branch, 'rows'), length * 4);
-  const dot = rowDot(a, length, dweight, own);
+  const dot = rowDot(a, length, 2, dweight, own);
   a.freeInt(dweight, own);
   return dot;
 }

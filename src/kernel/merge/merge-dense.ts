@@ -16,13 +16,14 @@ import {
 import { partSteps, scratchAt, scratchLayout } from '../plan/scratch-layout.ts';
 import { planGemm } from '../product/gemm.ts';
 import { zeroed } from '../vector/emit.ts';
+import { rowDot } from '../vector/row-dot.ts';
 import {
   addScaled,
   branchRows,
+  branchSlots,
   emitInverse,
   type RowSpan,
   type RowWalk,
-  rowDot,
   rowNumber,
   rowSpans,
   storeNumber,
@@ -42,10 +43,8 @@ const SLOT = {
   branches: 8,
 } as const;
 const BRANCH = { gamma: 0, beta: 1, mean: 2, variance: 3, rows: 4, products: 5, scale: 6 } as const;
-const BRANCH_SLOTS = 7;
 
-const slotOf = (branch: number, what: keyof typeof BRANCH): number =>
-  SLOT.branches + branch * BRANCH_SLOTS + BRANCH[what];
+const slotOf = branchSlots(SLOT.branches, BRANCH);
 
 const input = (index: number): BufferPlace => ({ buffer: `input${index}`, offset: 0 });
 const output = (index: number): BufferPlace => ({ buffer: `output${index}`, offset: 0 });
@@ -176,8 +175,8 @@ function rowStatistics(a: VectorAssembler, { length }: MergeTask, walk: RowWalk,
   const own = walk.pointer(slotOf(branch, 'rows'), length * 4);
   const products = walk.pointer(slotOf(branch, 'products'), length * 4);
   const moments = a.slot(SLOT.mean);
-  const mean = rowDot(a, length, own, moments);
-  const variance = rowDot(a, length, own, products);
+  const mean = rowDot(a, length, 2, own, moments);
+  const variance = rowDot(a, length, 2, own, products);
   a.freeInt(own, products, moments);
   return { mean, variance };
 }

@@ -97,22 +97,6 @@ export function storeScaled(a: VectorAssembler, length: number, target: Int, fac
   a.freeVec(value);
 }
 
-/** @returns Σ a·b in every lane */
-export function rowDot(a: VectorAssembler, length: number, left: Int, right: Int): Vec {
-  const [sum, x, y] = [a.newVec(), a.newVec(), a.newVec()];
-  a.zero(sum);
-  overRow(a, length, 2, [left, right], (parts) => {
-    for (const part of parts) {
-      a.load(x, partAt(left, part), part.lanes);
-      a.load(y, partAt(right, part), part.lanes);
-      a.fma(sum, x, y);
-    }
-  });
-  a.reduceLanes('add', sum, sum);
-  a.freeVec(x, y);
-  return sum;
-}
-
 /** 1/√(variance + eps) in place. */
 export function emitInverse(a: VectorAssembler, variance: Vec, eps: number): void {
   const one = a.newVec();
@@ -178,6 +162,15 @@ function emitGather(a: VectorAssembler, { inner, taps, centre }: MergeTask): voi
   });
   a.freeVec(x);
   a.freeInt(from, to, rows);
+}
+
+/** Slots of branches, all alike, which follow each other from `first` on. */
+export function branchSlots<What extends string>(
+  first: number,
+  names: Readonly<Record<What, number>>,
+): (branch: number, what: What) => number {
+  const each = Object.keys(names).length;
+  return (branch, what) => first + branch * each + names[what];
 }
 
 /** Where each convolution's rows lie, as whole patches, and the tiles that bring those of 1×1 weights there. */

@@ -7,20 +7,23 @@ export interface RoundedGemm {
   /** Undefined where rounding does not pay. */
   readonly gemm: (target: VectorTarget, task: GemmTask) => TaskPlan | undefined;
   /** Whether it pays for Aᵀ·B. */
-  readonly paysForSums: (sizes: Pick<GemmTask, 'm' | 'n' | 'k'>) => boolean;
+  readonly paysForSums: (sizes: GemmSizes) => boolean;
 }
 
-/**
- * C = op(A)·op(B), or C += op(A)·op(B). Buffers: `input0` A, `input1` B, `output` C, all f32 and row-major.
- * The plan's result is the same for any number of threads.
- */
-export interface GemmTask {
+export interface GemmSizes {
   /** Rows of C. */
   readonly m: number;
   /** Columns of C. */
   readonly n: number;
   /** Products that each number of C sums. */
   readonly k: number;
+}
+
+/**
+ * C = op(A)·op(B), or C += op(A)·op(B). Buffers: `input0` A, `input1` B, `output` C, all f32 and row-major.
+ * The plan's result is the same for any number of threads.
+ */
+export interface GemmTask extends GemmSizes {
   /** A is stored as [k, m] instead of [m, k]. */
   readonly transposeA: boolean;
   /** B is stored as [n, k] instead of [k, n]. */

@@ -1,13 +1,13 @@
 /** Every way to compute matrix products on every machine here, against sums in f64. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { checkGemm } from '../../../test/support/check-gemm.ts';
 import { runGuarded } from '../../../test/support/guarded-plan.ts';
 import { assertOneCodePerName } from '../../../test/support/kernel-names.ts';
-import { allMachines, type TestMachine } from '../../../test/support/machines.ts';
+import { allMachines } from '../../../test/support/machines.ts';
 import { x64Target } from '../../assembler/x64/x64-target.ts';
 import { ShapeError } from '../../errors.ts';
-import { createRandom, type Random } from '../../tensor/random.ts';
-import type { TaskPlan } from '../plan/plan.ts';
+import { createRandom } from '../../tensor/random.ts';
 import { type GemmTask, gemmRow, gemmRows, planGemm, planGemmInPlace } from './gemm.ts';
 import { panelTiles } from './panel-tiles.ts';
 
@@ -38,35 +38,6 @@ function tasksOf(all: readonly Sizes[]): readonly GemmTask[] {
   );
 }
 
-/** Sums of k products of about 1/√k each: |C − reference| ≤ 4·eps·(1 + √k)·(1 + |reference|). */
-function runTask(test: TestMachine, plan: TaskPlan, random: Random, task: GemmTask, about: string): void {
-  const { m, n, k, transposeA, transposeB, accumulate } = task;
-  const lead = { a: transposeA ? m : k, b: transposeB ? k : n, c: n, ...task.leading };
-  /** Rows do not reach the last one's end: that is where the memory may stop. */
-  const floats = (rows: number, width: number, leading: number): Float32Array =>
-    Float32Array.from({ length: (rows - 1) * leading + width }, () => random.normal());
-  const a = transposeA ? floats(k, m, lead.a) : floats(m, k, lead.a);
-  const b = (transposeB ? floats(n, k, lead.b) : floats(k, n, lead.b)).map((x) => x / Math.sqrt(k));
-  const c = floats(m, n, lead.c);
-  if (!accumulate) for (let i = 0; i < c.length; i++) if (i % lead.c < n) c[i] = Number.NaN;
-  const found = runGuarded(test, plan, [a, b, c], c.length, 2);
-  const what = `${test.name} ${about} ${JSON.stringify(task)}`;
-  for (const [i, value] of found.entries()) {
-    const [row, column] = [Math.floor(i / lead.c), i % lead.c];
-    if (column >= n) {
-      assert.equal(value, c[i], `${what}: between rows, number ${i} was overwritten`);
-      continue;
-    }
-    let sum = accumulate ? (c[i] ?? 0) : 0;
-    for (let s = 0; s < k; s++) {
-      const x = a[transposeA ? s * lead.a + row : row * lead.a + s] ?? 0;
-      sum += x * (b[transposeB ? column * lead.b + s : s * lead.b + column] ?? 0);
-    }
-    const allowed = 4 * 2 ** -23 * (1 + Math.sqrt(k)) * (1 + Math.abs(sum));
-    assert.ok(Math.abs(value - sum) <= allowed, `${what}: C[${row},${column}] is ${value}, expected ${sum}`);
-  }
-}
-
 /** The f32 code of AVX-512 is the same with and without bf16. */
 const machines = (await allMachines()).filter(({ name }) => !name.includes('without'));
 
@@ -80,7 +51,7 @@ for (const each of machines) {
         assert.ok(tasks.length > 50);
         for (const task of tasks) {
           const test = each.make();
-          runTask(test, row.plan(test.machine.target, task), random, task, row.name);
+          checkGemm(test, row.plan(test.machine.target, task), random, task, row.name);
         }
       });
     }
@@ -95,7 +66,7 @@ for (const each of machines) {
         if (test.machine.kind !== 'native') return;
         const plan = row.plan(test.machine.target, task);
         assert.ok(plan.steps.flat().some(({ kernel }) => kernel.name.includes('_past')));
-        runTask(test, plan, random, task, row.name);
+        checkGemm(test, plan, random, task, row.name);
       }
     });
 
@@ -129,7 +100,7 @@ for (const each of machines) {
       const tiles = panelTiles(target, problem);
       assert.ok(tiles.length > 6);
       for (const tile of tiles)
-        runTask(each.make(), planGemmInPlace(target, task, tile), random, task, JSON.stringify(tile));
+        checkGemm(each.make(), planGemmInPlace(target, task, tile), random, task, JSON.stringify(tile));
     });
   });
 }

@@ -1,29 +1,20 @@
 /** Every bf16 convolution row on every machine that has bf16, against a direct convolution in f64. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { type ConvCase, convCaseTask } from '../../../../test/support/conv-case.ts';
 import { type Numbers, runGuardedInto } from '../../../../test/support/guarded-plan.ts';
 import { allMachines, type TestMachine } from '../../../../test/support/machines.ts';
 import { convolve } from '../../../engine/reference/convolution.ts';
-import { type ActivationName, activations } from '../../../graph/activations.ts';
-import { convGeometry, type GeometryOptions } from '../../../graph/geometry.ts';
+import { activations } from '../../../graph/activations.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../../../tensor/half.ts';
 import { createRandom, type Random } from '../../../tensor/random.ts';
-import { elementCount, type Shape } from '../../../tensor/tensor.ts';
+import { elementCount } from '../../../tensor/tensor.ts';
 import { type ConvTask, convSizes } from '../../convolution/convolution-row.ts';
 import type { TaskPlan } from '../../plan/plan.ts';
 import { type PixelStorage, pixelBytes, storageName } from '../../vector/storage.ts';
 import { bf16Row, type ConvStorage, planBf16Convolution } from './bf16-convolution.ts';
 import { bf16Rows } from './bf16-product.ts';
 import type { Bf16Row, ProductTerms } from './bf16-row.ts';
-
-interface Case {
-  readonly input: Shape;
-  readonly outChannels: number;
-  readonly geometry: GeometryOptions;
-  readonly activation?: ActivationName;
-  readonly residual?: boolean;
-  readonly bias?: boolean;
-}
 
 const one = { terms: 1 } as const;
 const two = { terms: 2 } as const;
@@ -40,19 +31,10 @@ function randomNumbers(random: Random, length: number, terms: number, scale = 1)
   });
 }
 
-function makeTask(random: Random, { input, outChannels, ...rest }: Case, terms: number): ConvTask {
-  const geometry = convGeometry(rest.geometry);
-  const shape = [outChannels, (input[3] ?? 0) / geometry.groups, ...geometry.kernel];
-  const data = randomNumbers(random, elementCount(shape), terms, 1 / Math.sqrt(elementCount(shape.slice(1))));
-  const bias = { shape: [outChannels], data: randomNumbers(random, outChannels, 2) };
-  return {
-    input,
-    geometry,
-    weight: { shape, data },
-    bias: rest.bias === false ? undefined : bias,
-    activation: rest.activation ?? null,
-    residual: rest.residual ?? false,
-  };
+function makeTask(random: Random, each: ConvCase, terms: number): ConvTask {
+  return convCaseTask(each, (length, scale, what) =>
+    randomNumbers(random, length, what === 'bias' ? 2 : terms, scale),
+  );
 }
 
 /** Pixels of `channels` as memory holds them. */
@@ -91,7 +73,7 @@ function runCase(
   test: TestMachine,
   makePlan: MakePlan,
   random: Random,
-  each: Case,
+  each: ConvCase,
   storage: ConvStorage,
   terms: ProductTerms,
 ): void {
@@ -130,7 +112,7 @@ const manners = ([1, 2] as const).flatMap((input) =>
 );
 
 /** With a residual, outputs are in one term. */
-function mannersFor(each: Case): typeof manners {
+function mannersFor(each: ConvCase): typeof manners {
   return manners.filter(({ storage }) => !each.residual || storageName(storage.output) !== 'bf16x2');
 }
 
@@ -138,7 +120,7 @@ const point = { kernel: 1 } as const;
 const relu = { activation: 'relu' } as const;
 
 /** Matrix products around the edges of tiles: rows, inner size, columns. */
-const productCases: readonly Case[] = [
+const productCases: readonly ConvCase[] = [
   ...[1, 2, 15, 16, 17, 31, 32, 33, 49, 63, 64, 65, 196].map((rows) => [rows, 48, 48]),
   ...[1, 2, 3, 15, 16, 27, 31, 32, 33, 34, 47, 62, 63, 64, 65, 66, 96, 130, 256].map((inner) => [
     17,
@@ -156,7 +138,7 @@ const productCases: readonly Case[] = [
   ...relu,
 }));
 
-const denseCases: readonly Case[] = [
+const denseCases: readonly ConvCase[] = [
   { input: [1, 17, 19, 3], outChannels: 48, geometry: { kernel: 3, stride: 2 }, ...relu },
   { input: [2, 5, 7, 24], outChannels: 17, geometry: point, residual: true, activation: 'silu' },
   { input: [2, 5, 7, 5], outChannels: 49, geometry: { kernel: [1, 3] }, residual: true, ...relu },
@@ -172,8 +154,8 @@ const denseCases: readonly Case[] = [
   { input: [1, 2, 2, 2], outChannels: 3, geometry: { kernel: 3, padding: 3 }, activation: 'hardSigmoid' },
 ];
 
-const depthwiseCases: readonly Case[] = [1, 2, 15, 16, 17, 31, 32, 33, 48, 70].flatMap((channels) =>
-  [1, 2].flatMap((stride): Case[] => [
+const depthwiseCases: readonly ConvCase[] = [1, 2, 15, 16, 17, 31, 32, 33, 48, 70].flatMap((channels) =>
+  [1, 2].flatMap((stride): ConvCase[] => [
     {
       input: [2, 9, 11, channels],
       outChannels: channels,

@@ -1,12 +1,13 @@
 /** Matrix products of rounded factors on every machine that has bf16, against f64 sums of the same factors. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { checkGemm } from '../../../../test/support/check-gemm.ts';
 import { runGuarded } from '../../../../test/support/guarded-plan.ts';
 import { assertOneCodePerName } from '../../../../test/support/kernel-names.ts';
 import { allMachines, type TestMachine } from '../../../../test/support/machines.ts';
 import { x64Target } from '../../../assembler/x64/x64-target.ts';
 import { bfloat16ToNumber, numberToBfloat16 } from '../../../tensor/half.ts';
-import { createRandom, type Random } from '../../../tensor/random.ts';
+import { createRandom } from '../../../tensor/random.ts';
 import type { TaskPlan } from '../../plan/plan.ts';
 import type { GemmTask } from '../../product/gemm-task.ts';
 import { bf16GemmRows, hasBf16Products, paysInBf16 } from './bf16-gemm.ts';
@@ -36,53 +37,8 @@ function tasksOf(all: readonly Sizes[], transposeA: boolean, transposeB: boolean
   });
 }
 
+/** Products of two such numbers are exact in f32. */
 const rounded = (value: number): number => bfloat16ToNumber(numberToBfloat16(value));
-
-interface Extras {
-  readonly bias?: Float32Array;
-  readonly residual?: Float32Array;
-  readonly relu?: boolean;
-}
-
-/**
- * Products of two bf16 numbers are exact in f32, so what differs is the order of f32 sums alone: of k products of
- * about 1/√k each, |C − reference| ≤ 4·eps·(1 + √k)·(1 + |reference|).
- */
-function runTask(
-  test: TestMachine,
-  plan: TaskPlan,
-  random: Random,
-  task: GemmTask,
-  { bias, residual, relu }: Extras = {},
-): void {
-  const { m, n, k, transposeA, transposeB, accumulate } = task;
-  const lead = { a: transposeA ? m : k, b: transposeB ? k : n, c: n, ...task.leading };
-  const floats = (rows: number, width: number, leading: number): Float32Array =>
-    Float32Array.from({ length: (rows - 1) * leading + width }, () => random.normal());
-  const a = transposeA ? floats(k, m, lead.a) : floats(m, k, lead.a);
-  const b = (transposeB ? floats(n, k, lead.b) : floats(k, n, lead.b)).map((x) => x / Math.sqrt(k));
-  const c = floats(m, n, lead.c);
-  if (!accumulate) for (let i = 0; i < c.length; i++) if (i % lead.c < n) c[i] = Number.NaN;
-  const more = [bias, residual].filter((each) => each !== undefined);
-  const found = runGuarded(test, plan, [a, b, c, ...more], c.length, 2);
-  const [left, right] = [a.map(rounded), b.map(rounded)];
-  for (const [i, value] of found.entries()) {
-    const [row, column] = [Math.floor(i / lead.c), i % lead.c];
-    const what = (): string => `${test.name} ${JSON.stringify(task)}: C[${row},${column}]`;
-    if (column >= n) {
-      assert.equal(value, c[i], `${what()}, between rows, was overwritten`);
-      continue;
-    }
-    let sum = (accumulate ? (c[i] ?? 0) : 0) + (bias?.[column] ?? 0) + (residual?.[i] ?? 0);
-    for (let s = 0; s < k; s++) {
-      const x = left[transposeA ? s * lead.a + row : row * lead.a + s] ?? 0;
-      sum += x * (right[transposeB ? column * lead.b + s : s * lead.b + column] ?? 0);
-    }
-    if (relu) sum = Math.max(0, sum);
-    const allowed = 4 * 2 ** -23 * (1 + Math.sqrt(k)) * (1 + Math.abs(sum));
-    assert.ok(Math.abs(value - sum) <= allowed, `${what()} is ${value}, expected ${sum}`);
-  }
-}
 
 for (const each of await allMachines()) {
   const skip = each.skip === false && !hasBf16Products(each.make().machine.target) && 'no bf16 here';
@@ -97,7 +53,7 @@ for (const each of await allMachines()) {
             const random = createRandom(11);
             for (const task of tasks) {
               const test = each.make();
-              runTask(test, row.plan(test.machine.target, task), random, task);
+              checkGemm(test, row.plan(test.machine.target, task), random, task, row.name, { rounded });
             }
           });
         }
@@ -116,7 +72,7 @@ for (const each of await allMachines()) {
         const numbers = (length: number): Float32Array => Float32Array.from({ length }, random.normal);
         const extras = { bias: numbers(n), residual: numbers(m * n), relu: true };
         const task = { m, n, k, transposeA: false, transposeB: true, accumulate: false };
-        runTask(test, plan, random, task, extras);
+        checkGemm(test, plan, random, task, 'with extras', { rounded, ...extras });
       }
     });
 
@@ -127,7 +83,7 @@ for (const each of await allMachines()) {
       const plan = bf16GemmRows[0]?.plan(test.machine.target, task);
       assert.ok(plan);
       assert.ok(plan.steps.flat().some(({ kernel }) => kernel.name.includes('_past')));
-      runTask(test, plan, createRandom(14), task);
+      checkGemm(test, plan, createRandom(14), task, 'past the caches', { rounded });
     });
 
     it('the order of tiles changes no bit', () => {

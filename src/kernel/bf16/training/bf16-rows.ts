@@ -9,6 +9,7 @@ import { further, type TaskPlan, type Tile } from '../../plan/plan.ts';
 import { alignUp } from '../../plan/scratch-layout.ts';
 import { spans } from '../../plan/split-work.ts';
 import { evenParts } from '../../plan/window-blocks.ts';
+import type { GemmSizes } from '../../product/gemm-task.ts';
 import type { BlockSource } from './bf16-pairs.ts';
 import { panelsBytes, panelTiles } from './bf16-panels.ts';
 import { type RowsSpec, rowsKernel, rowsScratchBytes, rowsSlots } from './bf16-rows-kernel.ts';
@@ -16,10 +17,7 @@ import { rowsUnit } from './bf16-rows-units.ts';
 
 const MOST_TILES = 16;
 
-export interface RowsTask {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
+export interface RowsTask extends GemmSizes {
   /** Bytes from one stored row to the next. */
   readonly aRow: number;
   readonly bRow: number;

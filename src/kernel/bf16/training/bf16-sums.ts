@@ -1,8 +1,10 @@
 /** C = Aᵀ·B of bf16 factors: parts of long sums are taken apart, and added up in order. */
+
 import type { VectorTarget } from '../../../assembler/vector-assembler.ts';
 import type { Slot, TaskPlan, Tile } from '../../plan/plan.ts';
 import { type Span, spans, wantedTiles } from '../../plan/split-work.ts';
 import { type SumTask, sumTiles } from '../../product/gemm-sum.ts';
+import type { GemmSizes } from '../../product/gemm-task.ts';
 import { STEPS } from './bf16-pairs.ts';
 import { PAIR, type SumsSpec, sumsKernel, sumsScratchBytes, sumsSlots } from './bf16-sums-kernel.ts';
 import { sumsUnit } from './bf16-sums-units.ts';
@@ -18,10 +20,7 @@ const PART_BYTES = 2 ** 20;
 const FEW_TILES = 4;
 const ROWS_A_TILE = 256;
 
-export interface SumsTask {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
+export interface SumsTask extends GemmSizes {
   /** Bytes from one stored row to the next. */
   readonly aRow: number;
   readonly bRow: number;
