@@ -26,6 +26,7 @@ const kernelLayers = {
 
 const nets = ['errors.ts', 'tensor', 'graph', 'format', 'model', 'transform'];
 const belowTasks = [...nets, 'image', 'metrics', 'detection', 'hub', 'engine/engine.ts'];
+const belowTraining = [...belowTasks, 'data', 'report', 'task'];
 
 /** What each place may import, besides itself. A place is the longest matching path prefix. */
 const layers = {
@@ -48,7 +49,11 @@ const layers = {
   report: ['errors.ts', 'tensor', 'image', 'metrics'],
   hub: [...nets, 'image'],
   task: belowTasks,
-  training: [...belowTasks, 'data', 'report', 'task'],
+  'training/recipe': belowTraining,
+  'training/batches': [...belowTraining, 'training/recipe'],
+  'training/step': [...belowTraining, 'training/recipe'],
+  'training/task': [...belowTraining, 'training/recipe', 'training/batches', 'training/step'],
+  'training/run': [...belowTraining, 'training/recipe', 'training/step', 'training/task'],
   platform: ['*'],
   cli: ['*'],
   'index.ts': ['*'],

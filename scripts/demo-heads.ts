@@ -21,13 +21,13 @@ import { createNodeDecoder } from '../src/platform/node/image-decoder.ts';
 import { createNodePool } from '../src/platform/node/loader-workers.ts';
 import { openRunFolder } from '../src/platform/node/run-folder.ts';
 import { writeReport } from '../src/report/write-report.ts';
-import { detectTask } from '../src/training/detect-task.ts';
-import { type JointData, jointData } from '../src/training/joint-data.ts';
-import { learn } from '../src/training/learn.ts';
-import { boxShares, prepareDetectRun, prepareSegmentRun } from '../src/training/prepare-head-run.ts';
-import { runFiles } from '../src/training/run-files.ts';
-import { runReport } from '../src/training/run-report.ts';
-import { segmentTask } from '../src/training/segment-task.ts';
+import { type JointData, jointData } from '../src/training/batches/joint-data.ts';
+import { boxShares, prepareDetectRun, prepareSegmentRun } from '../src/training/recipe/prepare-head-run.ts';
+import { learn } from '../src/training/run/learn.ts';
+import { runFiles } from '../src/training/run/run-files.ts';
+import { runReport } from '../src/training/run/run-report.ts';
+import { detectTask } from '../src/training/task/detect-task.ts';
+import { segmentTask } from '../src/training/task/segment-task.ts';
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

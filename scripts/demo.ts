@@ -21,12 +21,12 @@ import { createNodeDecoder } from '../src/platform/node/image-decoder.ts';
 import { createNodePool } from '../src/platform/node/loader-workers.ts';
 import { openRunFolder } from '../src/platform/node/run-folder.ts';
 import { writeReport } from '../src/report/write-report.ts';
-import { classData } from '../src/training/class-data.ts';
-import { classifyTask } from '../src/training/classify-task.ts';
-import { learn as learnTask, type TrainResult } from '../src/training/learn.ts';
-import { prepareRun } from '../src/training/prepare-run.ts';
-import { runFiles } from '../src/training/run-files.ts';
-import { runReport } from '../src/training/run-report.ts';
+import { classData } from '../src/training/batches/class-data.ts';
+import { prepareRun } from '../src/training/recipe/prepare-run.ts';
+import { learn as learnTask, type TrainResult } from '../src/training/run/learn.ts';
+import { runFiles } from '../src/training/run/run-files.ts';
+import { runReport } from '../src/training/run/run-report.ts';
+import { classifyTask } from '../src/training/task/classify-task.ts';
 
 import { compareForms, type FormComparison } from './demo/forms.ts';
 import { type DemoSettings, demoSettings } from './demo/settings.ts';

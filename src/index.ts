@@ -126,25 +126,14 @@ export { detectHead, segmentHead, type Task, type TaskHead } from './task/task-h
 export type { Timing } from './task/timing.ts';
 export { verifyOnnx } from './task/verify-onnx.ts';
 export { maxDifference, type Tensor, tensor, type Weights } from './tensor/tensor.ts';
-export { type ClassData, type ClassDataOptions, classData } from './training/class-data.ts';
-export { type StepRules, trainingStep } from './training/classify-step.ts';
-export { type ClassifySources, classifyTask } from './training/classify-task.ts';
-export { detectTask } from './training/detect-task.ts';
-export type { StepReport } from './training/epoch.ts';
-export { type JointData, jointData } from './training/joint-data.ts';
-export { type LearnOptions, learn, type RunSoFar, type TrainResult } from './training/learn.ts';
-export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/learning-step.ts';
-export type { LearningTask } from './training/learning-task.ts';
-export { type LivingReport, livingReport } from './training/living-report.ts';
-export { boxShares, prepareDetectRun, prepareSegmentRun } from './training/prepare-head-run.ts';
-export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/prepare-run.ts';
-export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe.ts';
-export { namedRecipe, type RecipeName, recipeNames } from './training/recipes.ts';
-export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run-checkpoint.ts';
-export type { ClassifyConfig, DetectConfig, RunConfig, SegmentConfig } from './training/run-config.ts';
-export type { MetricsRow, Progress } from './training/run-progress.ts';
-export { type Judged, type ReportSources, runReport } from './training/run-report.ts';
-export { memoryRunStore, type RunStore } from './training/run-store.ts';
+export { type ClassData, type ClassDataOptions, classData } from './training/batches/class-data.ts';
+export { type JointData, jointData } from './training/batches/joint-data.ts';
+export type { TrainingBatch, TrainingData } from './training/batches/training-data.ts';
+export { boxShares, prepareDetectRun, prepareSegmentRun } from './training/recipe/prepare-head-run.ts';
+export { dataFacts, type PreparedRun, prepareRun, type RunPlan } from './training/recipe/prepare-run.ts';
+export { checkRecipe, type Recipe, withEpochs, withOverrides, withSize } from './training/recipe/recipe.ts';
+export { namedRecipe, type RecipeName, recipeNames } from './training/recipe/recipes.ts';
+export type { ClassifyConfig, DetectConfig, RunConfig, SegmentConfig } from './training/recipe/run-config.ts';
 export {
   averageMomentum,
   layerScales,
@@ -153,11 +142,22 @@ export {
   phaseAt,
   type Schedule,
   scheduled,
-} from './training/schedules.ts';
-export { segmentTask } from './training/segment-task.ts';
-export { readRun, type TrainOptions, train } from './training/train.ts';
-export type { TrainingBatch, TrainingData } from './training/training-data.ts';
-export { evaluationWeights, type UpdateRules, withUpdates } from './training/update-step.ts';
+} from './training/recipe/schedules.ts';
+export type { StepReport } from './training/run/epoch.ts';
+export { type LearnOptions, learn, type RunSoFar, type TrainResult } from './training/run/learn.ts';
+export { type LivingReport, livingReport } from './training/run/living-report.ts';
+export { encodeRunCheckpoint, type RunCheckpoint, readRunCheckpoint } from './training/run/run-checkpoint.ts';
+export type { MetricsRow, Progress } from './training/run/run-progress.ts';
+export { type Judged, type ReportSources, runReport } from './training/run/run-report.ts';
+export { memoryRunStore, type RunStore } from './training/run/run-store.ts';
+export { readRun, type TrainOptions, train } from './training/run/train.ts';
+export { type StepRules, trainingStep } from './training/step/classify-step.ts';
+export { type AddLoss, learningStep, stepInputs, type TrainingStep } from './training/step/learning-step.ts';
+export { evaluationWeights, type UpdateRules, withUpdates } from './training/step/update-step.ts';
+export { type ClassifySources, classifyTask } from './training/task/classify-task.ts';
+export { detectTask } from './training/task/detect-task.ts';
+export type { LearningTask } from './training/task/learning-task.ts';
+export { segmentTask } from './training/task/segment-task.ts';
 export { type Differentiated, differentiate } from './transform/differentiate.ts';
 export { mergeBranches } from './transform/merge-branches.ts';
 export { reparameterize } from './transform/reparameterize.ts';

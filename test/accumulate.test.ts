@@ -8,11 +8,11 @@ import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne, inputName } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import { elementCount, maxDifference, type Tensor, type Weights, zeros } from '../src/tensor/tensor.ts';
-import { targetsInput, trainingStep } from '../src/training/classify-step.ts';
-import { stepInputs } from '../src/training/learning-step.ts';
-import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
-import { namedRecipe } from '../src/training/recipes.ts';
-import { isPassing } from '../src/training/update-step.ts';
+import { checkRecipe, type Recipe } from '../src/training/recipe/recipe.ts';
+import { namedRecipe } from '../src/training/recipe/recipes.ts';
+import { targetsInput, trainingStep } from '../src/training/step/classify-step.ts';
+import { stepInputs } from '../src/training/step/learning-step.ts';
+import { isPassing } from '../src/training/step/update-step.ts';
 import { engine as cpu, pool, skipTarget, targets } from './support/cpu.ts';
 
 after(() => pool.dispose());

@@ -10,10 +10,10 @@ import { initialWeights } from '../src/model/initialize.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { createRandom } from '../src/tensor/random.ts';
 import type { Tensor, Weights } from '../src/tensor/tensor.ts';
-import { targetsInput, teacherInput, trainingStep } from '../src/training/classify-step.ts';
-import { stepInputs } from '../src/training/learning-step.ts';
-import { checkRecipe, type Recipe } from '../src/training/recipe.ts';
-import { namedRecipe } from '../src/training/recipes.ts';
+import { checkRecipe, type Recipe } from '../src/training/recipe/recipe.ts';
+import { namedRecipe } from '../src/training/recipe/recipes.ts';
+import { targetsInput, teacherInput, trainingStep } from '../src/training/step/classify-step.ts';
+import { stepInputs } from '../src/training/step/learning-step.ts';
 import { engine, pool, skipTarget, targets } from './support/cpu.ts';
 import { normalTensor } from './support/normal-tensor.ts';
 

@@ -11,8 +11,8 @@ import type { MobileOneConfig } from '../src/model/config.ts';
 import { buildHeadNet } from '../src/task/head-net.ts';
 import { segmentHead } from '../src/task/task-head.ts';
 import { elementCount, type Shape, type Tensor } from '../src/tensor/tensor.ts';
-import { learningStep } from '../src/training/learning-step.ts';
-import { segmentLoss } from '../src/training/segment-task.ts';
+import { learningStep } from '../src/training/step/learning-step.ts';
+import { segmentLoss } from '../src/training/task/segment-task.ts';
 import { engine as cpuEngine, pool, skipTarget, targets } from './support/cpu.ts';
 import { digest, hashedParameter, hashedUniform } from './support/hashed-values.ts';
 

@@ -19,9 +19,9 @@ import { buildMobileOne } from '../src/model/mobileone.ts';
 import { buildHeadNet } from '../src/task/head-net.ts';
 import { detectHead } from '../src/task/task-head.ts';
 import { elementCount, type Shape, type Tensor } from '../src/tensor/tensor.ts';
-import { classifyLoss } from '../src/training/classify-step.ts';
-import { detectLoss, labelsInput, offsetsInput } from '../src/training/detect-task.ts';
-import { type AddLoss, type LearningRules, learningStep } from '../src/training/learning-step.ts';
+import { classifyLoss } from '../src/training/step/classify-step.ts';
+import { type AddLoss, type LearningRules, learningStep } from '../src/training/step/learning-step.ts';
+import { detectLoss, labelsInput, offsetsInput } from '../src/training/task/detect-task.ts';
 import { engine as cpuEngine, pool, skipTarget, targets } from './support/cpu.ts';
 import { digest, hashedParameter, hashedUniform } from './support/hashed-values.ts';
 

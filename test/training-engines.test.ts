@@ -4,11 +4,11 @@ import type { Engine } from '../src/engine/engine.ts';
 import { referenceEngine } from '../src/engine/reference/reference-engine.ts';
 import { buildMobileOne } from '../src/model/mobileone.ts';
 import { maxDifference, type Weights } from '../src/tensor/tensor.ts';
-import { trainingStep } from '../src/training/classify-step.ts';
-import { stepInputs } from '../src/training/learning-step.ts';
-import type { Recipe } from '../src/training/recipe.ts';
-import { memoryRunStore } from '../src/training/run-store.ts';
-import { readRun, train } from '../src/training/train.ts';
+import type { Recipe } from '../src/training/recipe/recipe.ts';
+import { memoryRunStore } from '../src/training/run/run-store.ts';
+import { readRun, train } from '../src/training/run/train.ts';
+import { trainingStep } from '../src/training/step/classify-step.ts';
+import { stepInputs } from '../src/training/step/learning-step.ts';
 import { engine } from './support/cpu.ts';
 import { tinyConfig, tinyData, tinyModel, tinyWeights } from './support/tiny-run.ts';
 

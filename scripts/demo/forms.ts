@@ -6,7 +6,7 @@ import { buildMobileOne, inputName } from '../../src/model/mobileone.ts';
 import { compareNets } from '../../src/task/compare-nets.ts';
 import { timeRun } from '../../src/task/timing.ts';
 import type { Weights } from '../../src/tensor/tensor.ts';
-import type { ClassifyConfig } from '../../src/training/run-config.ts';
+import type { ClassifyConfig } from '../../src/training/recipe/run-config.ts';
 import { reparameterize } from '../../src/transform/reparameterize.ts';
 
 export interface FormFacts {

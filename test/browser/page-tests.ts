@@ -9,8 +9,8 @@ import { mobileOneConfig } from '../../src/model/config.ts';
 import { buildMobileOne, inputName } from '../../src/model/mobileone.ts';
 import { createClassifier } from '../../src/task/classify.ts';
 import { createRandom } from '../../src/tensor/random.ts';
-import { memoryRunStore } from '../../src/training/run-store.ts';
-import { train } from '../../src/training/train.ts';
+import { memoryRunStore } from '../../src/training/run/run-store.ts';
+import { train } from '../../src/training/run/train.ts';
 import { seededImages, seededWeights } from '../support/seeded-net.ts';
 import { tinyConfig, tinyData, tinyWeights } from '../support/tiny-run.ts';
 

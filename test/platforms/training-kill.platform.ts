@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { referenceEngine } from '../../src/engine/reference/reference-engine.ts';
 import { openRunFolder } from '../../src/platform/node/run-folder.ts';
 import { createRandom } from '../../src/tensor/random.ts';
-import { memoryRunStore } from '../../src/training/run-store.ts';
-import { readRun, train } from '../../src/training/train.ts';
+import { memoryRunStore } from '../../src/training/run/run-store.ts';
+import { readRun, train } from '../../src/training/run/train.ts';
 import { tinyConfig, tinyData, tinyWeights } from '../support/tiny-run.ts';
 
 const epochs = 30;

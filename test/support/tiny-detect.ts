@@ -6,9 +6,9 @@ import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
 import { annotatedFiles } from '../../src/data/procedural/annotated-files.ts';
 import type { ShapeKind } from '../../src/data/procedural/shapes.ts';
 import { createPortableDecoder } from '../../src/image/portable-decoder.ts';
-import { detectTask } from '../../src/training/detect-task.ts';
-import { jointData } from '../../src/training/joint-data.ts';
-import { boxShares, prepareDetectRun } from '../../src/training/prepare-head-run.ts';
+import { jointData } from '../../src/training/batches/joint-data.ts';
+import { boxShares, prepareDetectRun } from '../../src/training/recipe/prepare-head-run.ts';
+import { detectTask } from '../../src/training/task/detect-task.ts';
 
 export interface TinyDetect {
   readonly train: number;

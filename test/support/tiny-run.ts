@@ -4,10 +4,10 @@ import { initialWeights } from '../../src/model/initialize.ts';
 import { buildMobileOne } from '../../src/model/mobileone.ts';
 import { createRandom } from '../../src/tensor/random.ts';
 import type { Tensor, Weights } from '../../src/tensor/tensor.ts';
-import { checkRecipe, type Recipe } from '../../src/training/recipe.ts';
-import { namedRecipe } from '../../src/training/recipes.ts';
-import type { ClassifyConfig } from '../../src/training/run-config.ts';
-import type { TrainingData } from '../../src/training/training-data.ts';
+import type { TrainingData } from '../../src/training/batches/training-data.ts';
+import { checkRecipe, type Recipe } from '../../src/training/recipe/recipe.ts';
+import { namedRecipe } from '../../src/training/recipe/recipes.ts';
+import type { ClassifyConfig } from '../../src/training/recipe/run-config.ts';
 
 const classes = 2;
 const [trainCount, validationCount] = [10, 5];

@@ -4,9 +4,9 @@ import { openAnnotated } from '../../src/data/annotations/open-annotated.ts';
 import { createInlinePool } from '../../src/data/loader/inline-pool.ts';
 import { annotatedFiles } from '../../src/data/procedural/annotated-files.ts';
 import { createPortableDecoder } from '../../src/image/portable-decoder.ts';
-import { jointData } from '../../src/training/joint-data.ts';
-import { prepareSegmentRun } from '../../src/training/prepare-head-run.ts';
-import { segmentTask } from '../../src/training/segment-task.ts';
+import { jointData } from '../../src/training/batches/joint-data.ts';
+import { prepareSegmentRun } from '../../src/training/recipe/prepare-head-run.ts';
+import { segmentTask } from '../../src/training/task/segment-task.ts';
 
 export interface TinySegment {
   readonly train: number;

@@ -11,8 +11,8 @@ import {
   type HeadSource,
   prepareDetectRun,
   prepareSegmentRun,
-} from '../../training/prepare-head-run.ts';
-import { dataFacts } from '../../training/prepare-run.ts';
+} from '../../training/recipe/prepare-head-run.ts';
+import { dataFacts } from '../../training/recipe/prepare-run.ts';
 import type { Terminal } from '../terminal.ts';
 import { printable } from '../text/layout.ts';
 import { fetchWeights, type HubFlags, hubOptions } from '../weights.ts';

@@ -2,7 +2,7 @@ import type { AnchorStyleName } from '../../detection/anchors.ts';
 import { baseWidths, mobileOneConfig, type VariantName } from '../../model/config.ts';
 import type { DeepLabStyleName } from '../../model/deeplabv3.ts';
 import type { Task } from '../../task/task-head.ts';
-import type { RunPlan } from '../../training/prepare-run.ts';
+import type { RunPlan } from '../../training/recipe/prepare-run.ts';
 import type { HubFlags } from '../weights.ts';
 
 /** What decides a new run; a run that goes on takes it from its own configuration. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StepReport } from '../../training/epoch.ts';
-import { namedRecipe } from '../../training/recipes.ts';
+import { namedRecipe } from '../../training/recipe/recipes.ts';
+import type { StepReport } from '../../training/run/epoch.ts';
 import { duration, secondsLeft, trainingProgress } from './progress.ts';
 
 const recipe = {

@@ -1,9 +1,9 @@
 import { SingleBar } from 'cli-progress';
-import type { StepReport } from '../../training/epoch.ts';
-import type { CommonRecipe } from '../../training/recipe.ts';
-import type { MetricsRow } from '../../training/run-progress.ts';
-import { phaseAt } from '../../training/schedules.ts';
-import { scoreTitles } from '../../training/scores.ts';
+import type { CommonRecipe } from '../../training/recipe/recipe.ts';
+import { phaseAt } from '../../training/recipe/schedules.ts';
+import type { StepReport } from '../../training/run/epoch.ts';
+import type { MetricsRow } from '../../training/run/run-progress.ts';
+import { scoreTitles } from '../../training/task/scores.ts';
 import type { Terminal } from '../terminal.ts';
 import { percent } from '../text/numbers.ts';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../errors.ts';
-import { runFiles } from '../../training/run-files.ts';
+import { runFiles } from '../../training/run/run-files.ts';
 
 /**
  * The folder for a new run: the one asked for, or `runs/<data>-<n>` with the first number that is free.

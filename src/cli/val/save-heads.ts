@@ -1,8 +1,8 @@
 import type { ImageDecoder } from '../../image/codec.ts';
 import type { PictureSheet, RunReport } from '../../report/run-report.ts';
 import { type ReportStore, writeReport } from '../../report/write-report.ts';
-import { detectionSheets } from '../../training/detect-report.ts';
-import { answerSheet } from '../../training/segment-report.ts';
+import { detectionSheets } from '../../training/task/detect-report.ts';
+import { answerSheet } from '../../training/task/segment-report.ts';
 import { percent } from '../text/numbers.ts';
 import { type HeadVerdict, headJson } from './head-verdict.ts';
 

@@ -1,7 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TrainingError } from '../../errors.ts';
-import type { RunStore } from '../../training/run-store.ts';
+import type { RunStore } from '../../training/run/run-store.ts';
 import { claimRunFolder } from './run-claim.ts';
 
 const partEnding = '.part';
