@@ -3,18 +3,13 @@ import type { Corners } from './anchors.ts';
 /**
  * Greedy non-maximum suppression: the surest box stays, those that overlap it by more than `iou` go, and so on.
  * @param candidates indices of boxes, the surest first
- * @returns those that stay, the surest first, at most `most`
+ * @returns those that stay, the surest first
  */
-export function suppress(
-  boxes: Corners,
-  candidates: ArrayLike<number>,
-  iou: number,
-  most = Number.POSITIVE_INFINITY,
-): number[] {
+export function suppress(boxes: Corners, candidates: ArrayLike<number>, iou: number): number[] {
   const kept: number[] = [];
   // Corners and area of each that stays.
-  const stays = new Float64Array(5 * Math.min(candidates.length, most));
-  for (let c = 0; c < candidates.length && kept.length < most; c++) {
+  const stays = new Float64Array(5 * candidates.length);
+  for (let c = 0; c < candidates.length; c++) {
     const index = candidates[c] ?? 0;
     const i = 4 * index;
     const [x1, y1, x2, y2] = [boxes[i] ?? 0, boxes[i + 1] ?? 0, boxes[i + 2] ?? 0, boxes[i + 3] ?? 0];

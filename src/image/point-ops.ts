@@ -42,9 +42,9 @@ export function solarize(image: Image, threshold: number): Image {
   return mapValues(image, (value) => (value < threshold ? value : 255 - value));
 }
 
-/** Adds to values below `threshold`; timm's `solarize_add`. */
-export function solarizeAdd(image: Image, amount: number, threshold = 128): Image {
-  return mapValues(image, (value) => (value < threshold ? value + amount : value));
+/** Adds to values below 128; timm's `solarize_add`. */
+export function solarizeAdd(image: Image, amount: number): Image {
+  return mapValues(image, (value) => (value < 128 ? value + amount : value));
 }
 
 /** Stretches each channel so that its darkest value becomes 0 and its brightest 255. */

@@ -8,8 +8,8 @@ export interface PickleCursor {
   readonly view: DataView;
 }
 
-export function pickleCursor(bytes: Uint8Array, at = 0): PickleCursor {
-  return { at, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+export function pickleCursor(bytes: Uint8Array): PickleCursor {
+  return { at: 0, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
 }
 
 /** Moves over `length` bytes and gives where they began. @throws FormatError when fewer are left */

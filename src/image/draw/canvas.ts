@@ -35,15 +35,15 @@ export function canvasOf(image: Image, factor = 1, below = 0): Canvas {
   return { width, height: height + below, data };
 }
 
-/** @param share 0–1: how much of what was there is hidden */
-export function fillArea(canvas: Canvas, area: Area, colour: Rgb, share = 1): void {
+export function fillArea(canvas: Canvas, area: Area, colour: Rgb): void {
   const [left, top] = [Math.max(0, area.x), Math.max(0, area.y)];
   const right = Math.min(canvas.width, area.x + area.width);
   const bottom = Math.min(canvas.height, area.y + area.height);
   for (let y = top; y < bottom; y++)
-    for (let x = left; x < right; x++) blendPixel(canvas, 3 * (y * canvas.width + x), colour, share);
+    for (let x = left; x < right; x++) blendPixel(canvas, 3 * (y * canvas.width + x), colour, 1);
 }
 
+/** @param share 0–1: how much of what was there is hidden */
 export function blendPixel({ data }: Canvas, at: number, colour: Rgb, share: number): void {
   for (const [c, value] of colour.entries()) {
     const old = data[at + c] ?? 0;

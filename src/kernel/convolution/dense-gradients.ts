@@ -171,16 +171,16 @@ function planDenseInputGrad(target: VectorTarget, task: InputGradTask): TaskPlan
   return { constants: [], scratchBytes: scratch.bytes(), steps, flops: 2 * sizes.macs };
 }
 
+/** Any kernel, stride, dilation and groups: a product, folded back. */
 export const denseInputGradRow: InputGradRow = {
   name: 'dense',
-  computes: 'any kernel, stride, dilation and groups: a product, folded back',
   applies: (task) => termsOf(task).join() === 'window' && !task.residual && task.derivative === undefined,
   plan: planDenseInputGrad,
 };
 
+/** Any kernel, stride, dilation and groups: products with patches. */
 export const denseWeightGradRow: WeightGradRow = {
   name: 'dense',
-  computes: 'any kernel, stride, dilation and groups: products with patches',
   applies: () => true,
   plan: planDenseWeightGrad,
 };

@@ -154,9 +154,9 @@ function directSpec({ task, sizes }: Context, group: PanelGroup, blocks: readonl
   };
 }
 
+/** Any kernel, stride, dilation and groups. */
 export const directRow: ConvRow = {
   name: 'direct',
-  computes: 'any kernel, stride, dilation and groups',
   applies: () => true,
   plan: planDirect,
 };

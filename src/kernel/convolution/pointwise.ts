@@ -194,9 +194,9 @@ function pointwiseSpec(
   };
 }
 
+/** 1×1 at stride 1, one group; linear layers. */
 export const pointwiseRow: ConvRow = {
   name: 'pointwise',
-  computes: '1×1 at stride 1, one group; linear layers',
   applies: isPointwise,
   plan: planPointwise,
 };

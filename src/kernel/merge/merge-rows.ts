@@ -64,8 +64,8 @@ export function rowNumber(a: VectorAssembler, walk: RowWalk, slot: number, bytes
   return value;
 }
 
-export function storeNumber(a: VectorAssembler, walk: RowWalk, slot: number, value: Vec, bytes = 4): void {
-  const pointer = walk.pointer(slot, bytes);
+export function storeNumber(a: VectorAssembler, walk: RowWalk, slot: number, value: Vec): void {
+  const pointer = walk.pointer(slot, 4);
   a.store(at(pointer), value, 1);
   a.freeInt(pointer);
 }

@@ -7,8 +7,6 @@ import type { TaskPlan } from './plan.ts';
  */
 export interface KernelRow<Task, Shape = Task> {
   readonly name: string;
-  /** In a few words, for people. */
-  readonly computes: string;
   readonly applies: (task: Shape) => boolean;
   readonly plan: (target: VectorTarget, task: Task) => TaskPlan;
 }

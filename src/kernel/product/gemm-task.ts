@@ -41,8 +41,6 @@ export interface GemmTask extends GemmSizes {
 /** One way to compute matrix products: dispatch takes the first row that applies; tests and benchmarks read all. */
 export interface GemmRow {
   readonly name: string;
-  /** In a few words, for people. */
-  readonly computes: string;
   /** Can it compute this at all? */
   readonly can: (task: GemmTask) => boolean;
   /** Is it the way to go where it can? */

@@ -172,17 +172,17 @@ export function planGemmInPlace(target: VectorTarget, task: GemmTask, tile?: Pan
   return planProduct(target, task, false, tile);
 }
 
+/** A·B, Aᵀ·B: no operand is copied. */
 const inPlaceRow: GemmRow = {
   name: 'in place',
-  computes: 'A·B, Aᵀ·B: no operand is copied',
   can: ({ transposeB }) => !transposeB,
   pays: ({ m, n, k }) => m < ROWS_WORTH_PACKING || n * k * 4 > BYTES_WORTH_PACKING,
   plan: planGemmInPlace,
 };
 
+/** All transposes: B is packed in panels first. */
 const packedRow: GemmRow = {
   name: 'packed',
-  computes: 'all transposes: B is packed in panels first',
   can: () => true,
   pays: () => true,
   plan: planPackedGemm,

@@ -241,15 +241,11 @@ function packProduct(
   }
 }
 
-const row = (unit: ProductUnit, computes: string, feature: Feature): Bf16Row => ({
+const row = (unit: ProductUnit, feature: Feature): Bf16Row => ({
   name: `bf16-${unit.name}`,
-  computes,
   applies: (target) => target.features.has(feature),
   plan: (task, how) => planProduct(unit, task, how),
 });
 
 /** In the order of preference. */
-export const bf16Rows: readonly Bf16Row[] = [
-  row(tileUnit, 'dense convolutions and linear layers, on AMX', 'tiles'),
-  row(dotUnit, 'dense convolutions and linear layers, by dot products of vectors', 'bf16Dot'),
-];
+export const bf16Rows: readonly Bf16Row[] = [row(tileUnit, 'tiles'), row(dotUnit, 'bf16Dot')];

@@ -39,8 +39,6 @@ export function productTerms(precision: Bf16Precision, task: ConvTask): ProductT
 /** One way to compute dense convolutions from bf16 products. */
 export interface Bf16Row {
   readonly name: string;
-  /** In a few words, for people. */
-  readonly computes: string;
   readonly applies: (target: VectorTarget) => boolean;
   /** The input is in `terms.input` terms, or f32. */
   readonly plan: (task: ConvTask, how: Bf16Conv) => TaskPlan;

@@ -27,9 +27,9 @@ export function sumsPayInBf16(sizes: Pick<GemmTask, 'm' | 'n' | 'k'>): boolean {
   return paysInBf16(sizes) && sizes.k >= LEAST_SUM;
 }
 
+/** A·B, A·Bᵀ: rows of A are rounded block by block, B before. */
 const rowsRow: GemmRow = {
   name: 'bf16 rows',
-  computes: 'A·B, A·Bᵀ: rows of A are rounded block by block, B before',
   can: ({ transposeA }) => !transposeA,
   pays: paysInBf16,
   plan: (target, task) =>
@@ -42,9 +42,9 @@ const rowsRow: GemmRow = {
     }),
 };
 
+/** Aᵀ·B: long sums, whose factors are rounded chunk by chunk. */
 const sumsRow: GemmRow = {
   name: 'bf16 sums',
-  computes: 'Aᵀ·B: long sums, whose factors are rounded chunk by chunk',
   can: ({ transposeA, transposeB }) => transposeA && !transposeB,
   pays: sumsPayInBf16,
   plan: (target, task) => {

@@ -27,9 +27,9 @@ function planBf16InputGrad(target: VectorTarget, task: InputGradTask): TaskPlan 
   });
 }
 
+/** 1×1 at stride 1, one group, with factors in bf16. */
 export const bf16InputGradRow: InputGradRow = {
   name: 'bf16 pointwise',
-  computes: '1×1 at stride 1, one group, with factors in bf16',
   applies: (task) => {
     const sizes = convGradientSizes(task);
     const pointwise = sizes.groups === 1 && patchesAreInput(sizes);

@@ -53,9 +53,9 @@ function planDepthwiseInputGrad(target: VectorTarget, task: InputGradTask): Task
   return { constants: [], scratchBytes: terms.length * bytes, steps: [packs, tiles], flops };
 }
 
+/** One input and one output channel a group, of several convolutions. */
 export const depthwiseInputGradRow: InputGradRow = {
   name: 'depthwise',
-  computes: 'one input and one output channel a group, of several convolutions',
   // Biases, which are zeros, come with a window's weights.
   applies: (task) =>
     isDepthwiseGradient(task) && termsOf(task)[0] === 'window' && task.derivative === undefined,

@@ -200,9 +200,9 @@ function reduceTiles(sizes: ConvGradientSizes, lanes: number, parts: number): re
   ];
 }
 
+/** One input and one output channel a group. */
 export const depthwiseWeightGradRow: WeightGradRow = {
   name: 'depthwise',
-  computes: 'one input and one output channel a group',
   applies: isDepthwiseGradient,
   plan: planDepthwiseWeightGrad,
 };

@@ -56,9 +56,9 @@ export function planDepthwise(
   return { constants: [], scratchBytes: packedDepthwiseBytes(sizes), steps: [pack, tiles], flops };
 }
 
+/** One input and one output channel a group. */
 export const depthwiseRow: ConvRow = {
   name: 'depthwise',
-  computes: 'one input and one output channel a group',
   applies: isDepthwise,
   plan: (target, task) => planDepthwise(target, task),
 };
