@@ -27,6 +27,7 @@ export { openData } from './data/open-data.ts';
 export { drawScene } from './data/procedural/draw-scene.ts';
 export { type ProceduralSet, proceduralSet } from './data/procedural/procedural-set.ts';
 export type { Scene } from './data/procedural/scene.ts';
+export { type Scored, type SoftRule, softSuppress, suppress } from './detection/nms.ts';
 export type * from './engine/engine.ts';
 export { referenceEngine } from './engine/reference/reference-engine.ts';
 export * from './errors.ts';

@@ -80,14 +80,21 @@ describe('the packed package', () => {
       assert.ok(!conditions.includes('types') || conditions[0] === 'types', conditions.join());
   });
 
-  test('source maps lead to the sources that are in it', () => {
+  test('source maps lead to the sources that are in it, and bring those of dependencies along', () => {
     for (const path of files.filter((name) => name.endsWith('.js.map'))) {
       const file = join(folder, 'node_modules/mobileone', path);
-      const { sources } = v.parse(
-        v.object({ sources: v.array(v.string()) }),
+      const { sources, sourcesContent = [] } = v.parse(
+        v.object({
+          sources: v.array(v.string()),
+          sourcesContent: v.optional(v.array(v.nullable(v.string()))),
+        }),
         JSON.parse(readFileSync(file, 'utf8')),
       );
-      for (const source of sources) assert.ok(existsSync(join(dirname(file), source)), `${path}: ${source}`);
+      for (const [i, source] of sources.entries())
+        assert.ok(
+          source.includes('/node_modules/') ? sourcesContent[i] : existsSync(join(dirname(file), source)),
+          `${path}: ${source}`,
+        );
     }
   });
 

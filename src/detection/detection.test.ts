@@ -4,7 +4,7 @@ import { createRandom } from '../tensor/random.ts';
 import { type AnchorStyle, anchorBoxes, anchorStyles, type Corners } from './anchors.ts';
 import { assignAnchors, BACKGROUND, IGNORED, ssdAssignRule } from './assign.ts';
 import { type BoxCoder, boxCoders, decodeBoxes, encodeBox } from './box-coder.ts';
-import { detectionRules, overlap, suppress } from './nms.ts';
+import { detectionRules, overlap, softSuppress, suppress } from './nms.ts';
 import { selectDetections } from './select.ts';
 
 const boxesOf = (...boxes: readonly (readonly number[])[]): Corners => Float32Array.from(boxes.flat());
@@ -123,7 +123,16 @@ describe('assignment', () => {
 describe('suppression', () => {
   test("mmcv's published vectors", () => {
     const boxes = boxesOf([6, 3, 8, 7], [3, 6, 9, 11], [3, 7, 10, 12], [1, 4, 13, 7]);
+    const scores = [0.6, 0.9, 0.7, 0.2];
     assert.deepEqual(suppress(boxes, [1, 2, 0, 3], 0.3), [1, 0, 3]);
+    const soft = (method: 'linear' | 'gaussian') =>
+      softSuppress(boxes, scores, { method, iou: 0.3, sigma: 0.5, leastScore: 0 });
+    near(
+      soft('gaussian').map(({ score }) => score),
+      [0.9, 0.59630775, 0.3527551, 0.18650459],
+      1e-6,
+    );
+    near([soft('linear')[2]?.score ?? 0], [0.29024392], 1e-6);
   });
 
   test("torchvision's published overlaps", () => {

@@ -46,6 +46,37 @@ export function overlap(boxes: Corners, a: number, b: number, others: Corners = 
   return common / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - common);
 }
 
+export interface SoftRule {
+  readonly method: 'linear' | 'gaussian';
+  readonly iou: number;
+  /** Of `gaussian`. */
+  readonly sigma: number;
+  readonly leastScore: number;
+}
+
+export interface Scored {
+  readonly index: number;
+  readonly score: number;
+}
+
+/** Overlapped boxes lose score instead of going. @see Soft-NMS, arXiv:1704.04503 */
+export function softSuppress(boxes: Corners, scores: ArrayLike<number>, rule: SoftRule): Scored[] {
+  const rest = Array.from(scores, (score, index) => ({ index, score }));
+  const kept: Scored[] = [];
+  while (rest.length > 0) {
+    const at = rest.reduce((best, { score }, i) => (score > (rest[best]?.score ?? 0) ? i : best), 0);
+    const [top] = rest.splice(at, 1);
+    if (top === undefined || top.score < rule.leastScore) break;
+    kept.push(top);
+    for (const other of rest) {
+      const iou = overlap(boxes, top.index, other.index);
+      if (rule.method === 'gaussian') other.score *= Math.exp((-iou * iou) / rule.sigma);
+      else if (iou > rule.iou) other.score *= 1 - iou;
+    }
+  }
+  return kept;
+}
+
 export interface DetectionRule {
   /** Scores must be above it. */
   readonly leastScore: number;
