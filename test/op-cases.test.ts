@@ -68,6 +68,7 @@ const sigmoid = (x: number): number => (Math.tanh(x / 2) + 1) / 2;
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 const functions: { readonly [F in ActivationName]: (x: number) => number } = {
   relu: (x) => Math.max(x, 0),
+  shiftedRelu: (x) => Math.max(x + 1, 0) - 1,
   relu6: (x) => clamp(x, 0, 6),
   sigmoid,
   hardSigmoid: (x) => clamp(x + 3, 0, 6) / 6,

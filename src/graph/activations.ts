@@ -18,6 +18,13 @@ export const activations = {
     derivativeAtOutput: (y) => (y > 0 ? 1 : 0),
     kinks: [0],
   },
+  /** relu(x + 1) − 1, arXiv:1511.07289's SReLU; what `centreActivations` makes of relu. */
+  shiftedRelu: {
+    value: (x) => Math.max(x, -1),
+    derivative: (x) => (x > -1 ? 1 : 0),
+    derivativeAtOutput: (y) => (y > -1 ? 1 : 0),
+    kinks: [-1],
+  },
   relu6: {
     value: (x) => Math.min(Math.max(x, 0), 6),
     derivative: (x) => (x > 0 && x < 6 ? 1 : 0),

@@ -12,24 +12,24 @@ interface NormSize {
   readonly fn: OpAttrs['normSum']['fn'];
 }
 
-const fns = [null, 'relu', 'relu6'] as const;
+const fns = [null, 'relu', 'shiftedRelu', 'relu6'] as const;
 
 /** Every width, every number of branches, positions that one tile holds and that several share. */
 const sizes: readonly NormSize[] = [
   ...channelCounts.map((channels, i) => ({
     shape: [1 + (i % 3), 3, 2, channels],
     branches: 1 + (i % 3),
-    fn: fns[i % 3] ?? null,
+    fn: fns[i % fns.length] ?? null,
   })),
   ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 12].map((branches, i) => ({
     shape: [2, 3, 5, 19],
     branches,
-    fn: fns[i % 3] ?? null,
+    fn: fns[i % fns.length] ?? null,
   })),
   ...[127, 128, 129, 700].map((rows, i) => ({
     shape: [rows, 5 + 14 * i],
     branches: 2,
-    fn: fns[i % 3] ?? null,
+    fn: fns[i % fns.length] ?? null,
   })),
   { shape: [4, 9, 11, 48], branches: 6, fn: 'relu' },
   { shape: [2, 5, 9, 160], branches: 3, fn: 'relu' },

@@ -162,6 +162,7 @@ const clip: Rule = (site) => {
         ? site.constant(index).data[0]
         : undefined;
   const [low, high] = [bound('min', 1), bound('max', 2)];
+  if (near(low, -1) && high === undefined) return activation('shiftedRelu')(site);
   return activation('relu6', () => near(low, 0) && near(high, 6))(site);
 };
 

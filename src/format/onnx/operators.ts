@@ -76,6 +76,13 @@ type ActivationRule = (node: Node, site: OperatorSite) => Operators;
 
 const activationRules: { readonly [F in ActivationName]: ActivationRule } = {
   relu: single('Relu'),
+  shiftedRelu: (node, site) => {
+    const low = site.fresh('low');
+    return {
+      nodes: [onnxNode('Clip', node.name, [...site.inputs, low], site.output)],
+      constants: [floatTensor(low, [], [-1])],
+    };
+  },
   relu6: (node, site) => {
     const [low, high] = [site.fresh('low'), site.fresh('high')];
     return {

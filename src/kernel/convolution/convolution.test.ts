@@ -175,7 +175,7 @@ const directCases: readonly ConvCase[] = [
   { input: [1, 4, 4, 6], outChannels: 8, geometry: { kernel: 1, padding: 1 } },
 ];
 
-const names: readonly ActivationName[] = ['relu', 'relu6', 'sigmoid', 'hardSigmoid', 'hardSwish', 'silu'];
+const names = Object.keys(activations) as readonly ActivationName[];
 const epilogues = [...names, undefined].flatMap((activation) =>
   [false, true].map((residual) => ({ residual, bias: residual, ...(activation ? { activation } : {}) })),
 );

@@ -9,7 +9,11 @@ import { zeroed } from './emit.ts';
 type Emit = (a: VectorAssembler, dy: Vec, x: Vec) => void;
 
 /** Registers that derivatives by their value take, dy, x and what a target borrows included. */
-export const OUTPUT_GRAD_VECTORS: Readonly<Record<OutputActivation, number>> = { relu: 4, relu6: 5 };
+export const OUTPUT_GRAD_VECTORS: Readonly<Record<OutputActivation, number>> = {
+  relu: 4,
+  shiftedRelu: 5,
+  relu6: 5,
+};
 
 function withConstant(a: VectorAssembler, value: number, use: (constant: Vec) => void): void {
   const vec = a.newVec();
@@ -30,6 +34,7 @@ function between(a: VectorAssembler, dy: Vec, x: Vec, low: number, high: number)
 
 const rows: Readonly<Record<ActivationName, Emit>> = {
   relu: (a, dy, x) => between(a, dy, x, 0, Number.POSITIVE_INFINITY),
+  shiftedRelu: (a, dy, x) => between(a, dy, x, -1, Number.POSITIVE_INFINITY),
   relu6: (a, dy, x) => between(a, dy, x, 0, 6),
   sigmoid: (a, dy, x) => {
     emitActivation(a, 'sigmoid', x);

@@ -83,6 +83,7 @@ function emitHardSigmoid(a: VectorAssembler, target: Vec, x: Vec, scratch: Vec):
 
 const rows: Readonly<Record<ActivationName, Emit>> = {
   relu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, 0, s)),
+  shiftedRelu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, -1, s)),
   relu6: (a, x) =>
     withVecs(a, 1, (s) => {
       atLeast(a, x, 0, s);
