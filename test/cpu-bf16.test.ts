@@ -96,13 +96,13 @@ describe('bf16 on the CPU engine', { skip }, () => {
     const image = { shape: [1, 224, 224, 3], data: channelsLast(planes, 3, 224, 224) };
     const graph = buildMobileOne(config, { form: 'deploy', outputs: ['probabilities'] });
     const [plain = 1, twice = 1] = await differences({ graph, weights, image }, 1);
-    // bf16 misses 0.02 with these weights: 0.049 on this picture, 0.098 at worst over the photos that
-    // scripts/bf16-agreement.ts runs. This bound only keeps it from growing; bf16x2 is the precision that holds 0.02.
+    // bf16 misses 0.02 with these weights unless it is calibrated: 0.049 on this picture, 0.095 at worst over the photos
+    // that scripts/bf16-agreement.ts runs. This bound only keeps it from growing.
     assert.ok(plain <= 0.05, `bf16 ${plain}`);
     assert.ok(twice <= 0.02, `bf16x2 ${twice}`);
   });
 
-  test('calibrated on some photos, bf16 is nearer to f32 on others', {
+  test('calibrated on some photos, bf16 stays within 0.02 of f32 on others', {
     skip: skipWithout('data', 'cls-grocery') || skipWithout('data', 'mobileone-s0-apple'),
   }, async () => {
     const folder = golden('data', 'cls-grocery', 'val');
@@ -132,7 +132,9 @@ describe('bf16 on the CPU engine', { skip }, () => {
     const plain = worst(await answers({ precision: 'bf16' }));
     const calibrated = worst(await answers({ precision: 'bf16', calibration }));
     assert.ok(others.length > 10 && plain > 0.02);
-    assert.ok(calibrated < plain / 1.5, `${calibrated} calibrated, ${plain} not`);
+    // 0.017 at worst over the photos that scripts/bf16-agreement.ts runs.
+    assert.ok(calibrated <= 0.02, `${calibrated} calibrated`);
+    assert.ok(calibrated < plain / 3, `${calibrated} calibrated, ${plain} not`);
   });
 });
 

@@ -1,35 +1,37 @@
 import type { CompileOptions, Engine } from '../engine/engine.ts';
-import type { Net } from '../graph/net.ts';
+import { applyTransform } from '../image/apply-transform.ts';
+import type { Image } from '../image/image.ts';
 import { inputName } from '../model/mobileone.ts';
-import type { Tensor, Weights } from '../tensor/tensor.ts';
-import { balanceRounding, productMeans } from '../transform/balance-rounding.ts';
+import { centreActivations } from '../transform/centre-activations.ts';
+import { momentSums, momentsGraph } from '../transform/product-moments.ts';
+import { roundProducts } from '../transform/round-products.ts';
+import { type PictureNet, wholePixels } from './whole-pixels.ts';
 
 /**
- * Weights for precision bf16 whose biases make up for rounding, by what the net's layers read of some pictures.
- * @param net in deploy form, for one picture
- * @param pictures inputs [1, H, W, 3]; without any the weights are returned as they are
+ * The net for precision bf16 that is nearest to the given one, by what its layers read of some pictures: pixels are
+ * whole numbers, activations lie about their means, and weights are rounded together (`roundProducts`). It runs as fast.
+ * @param given in deploy form, for one picture
+ * @param engine one that can train, for its moments of patches
  */
-export async function calibratedWeights(
-  { graph, weights }: Net,
-  pictures: Iterable<Tensor>,
+export async function calibratedNet(
+  given: PictureNet,
+  pictures: readonly Image[],
   engine: Engine,
   options: Pick<CompileOptions, 'threads' | 'target'>,
-): Promise<Weights> {
-  const session = await engine.compile(productMeans(graph), weights, { ...options, precision: 'f32' });
-  const sums = new Map<string, Float64Array>();
-  let count = 0;
+): Promise<PictureNet> {
+  const { net, transform } = wholePixels(given);
+  const sums = momentSums(net.graph);
+  const session = await engine.compile(momentsGraph(net.graph), net.weights, {
+    ...options,
+    precision: 'f32',
+  });
   try {
-    for (const picture of pictures) {
-      count++;
-      for (const [name, { data }] of Object.entries(await session.run({ [inputName]: picture }))) {
-        const sum = sums.get(name) ?? new Float64Array(data.length);
-        for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] ?? 0) + (data[i] ?? 0);
-        sums.set(name, sum);
-      }
-    }
+    for (const picture of pictures)
+      sums.add(await session.run({ [inputName]: applyTransform(picture, transform) }));
   } finally {
     session.dispose();
   }
-  const means = new Map([...sums].map(([name, sum]) => [name, sum.map((total) => total / count)]));
-  return balanceRounding(graph, weights, means);
+  const centred = centreActivations(net, sums.moments());
+  const weights = roundProducts(centred.net, centred.moments);
+  return { net: { graph: centred.net.graph, weights }, transform };
 }
