@@ -81,9 +81,17 @@ function emitHardSigmoid(a: VectorAssembler, target: Vec, x: Vec, scratch: Vec):
   atMost(a, target, 1, scratch);
 }
 
+/** Functions that are the larger of x and a constant. */
+const lowerBounds: Readonly<
+  Record<'relu' | 'shiftedRelu', number> & Partial<Record<ActivationName, number>>
+> = {
+  relu: 0,
+  shiftedRelu: -1,
+};
+
 const rows: Readonly<Record<ActivationName, Emit>> = {
-  relu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, 0, s)),
-  shiftedRelu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, -1, s)),
+  relu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, lowerBounds.relu, s)),
+  shiftedRelu: (a, x) => withVecs(a, 1, (s) => atLeast(a, x, lowerBounds.shiftedRelu, s)),
   relu6: (a, x) =>
     withVecs(a, 1, (s) => {
       atLeast(a, x, 0, s);
@@ -102,4 +110,15 @@ const rows: Readonly<Record<ActivationName, Emit>> = {
 /** x ← activation(x) */
 export function emitActivation(a: VectorAssembler, name: ActivationName, x: Vec): void {
   rows[name](a, x);
+}
+
+/** The same on several vectors; what is a bound alone is loaded once. */
+export function emitActivations(a: VectorAssembler, name: ActivationName, xs: readonly Vec[]): void {
+  const bound = lowerBounds[name];
+  if (bound === undefined) for (const x of xs) emitActivation(a, name, x);
+  else
+    withVecs(a, 1, (s) => {
+      a.constant(s, bound);
+      for (const x of xs) a.binary('maximum', x, s, x);
+    });
 }

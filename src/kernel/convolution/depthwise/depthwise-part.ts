@@ -10,6 +10,7 @@ import {
   type VectorAssembler,
 } from '../../../assembler/vector-assembler.ts';
 import type { Reach } from '../../plan/reach.ts';
+import { emitActivations } from '../../vector/activation.ts';
 import { emitEpilogue } from '../../vector/epilogue.ts';
 import { pixelBytes, storePixel } from '../../vector/storage.ts';
 import { biasRows, centreOf, type DepthwiseSpec, SLOT } from './depthwise-spec.ts';
@@ -54,14 +55,18 @@ export function emitPart(
     else addByTap(a, some, own.input, tapAt, count, add);
     if (index > 0) a.freeInt(own.input, own.weights);
   }
-  for (const [r, row] of sums.entries())
-    for (const [c, sum] of row.entries()) {
-      const offset = (part.firstRow + r) * spec.outputRow + (part.firstColumn + c) * pixel;
-      const beside = residual && at(residual, offset);
-      emitEpilogue(a, sum, { activation: spec.activation, residual: beside }, count);
-      if (spec.past && count === a.lanes) a.storePast(at(output, offset), sum);
-      else storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
-    }
+  const results = sums.flatMap((row, r) =>
+    row.map((sum, c) => ({
+      sum,
+      offset: (part.firstRow + r) * spec.outputRow + (part.firstColumn + c) * pixel,
+    })),
+  );
+  for (const { sum, offset } of results)
+    emitEpilogue(a, sum, { activation: null, residual: residual && at(residual, offset) }, count);
+  if (spec.activation !== null) emitActivations(a, spec.activation, sums.flat());
+  for (const { sum, offset } of results)
+    if (spec.past && count === a.lanes) a.storePast(at(output, offset), sum);
+    else storePixel(a, spec.output, spec.channels, at(output, offset), sum, count);
   a.freeVec(...sums.flat());
 }
 
