@@ -3,6 +3,9 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { bf16Row } from '../src/kernel/bf16/inference/bf16-convolution.ts';
+import { nodeMachines } from '../src/platform/node/cpu-engine.ts';
+import { nativeSupport } from '../src/platform/node/executable-memory-machine.ts';
 import { appleS0File } from './support/apple-s0.ts';
 import {
   type CliFolder,
@@ -31,6 +34,10 @@ const answers = (stdout: string): readonly Answer[] =>
 
 const withoutScript =
   spawnSync('script', ['--version']).status === 0 ? false : 'no "script" to give a terminal';
+
+const withoutBf16 = nodeMachines(await nativeSupport()).some(({ target }) => bf16Row(target))
+  ? false
+  : 'no bf16 products on this processor';
 
 describe('mobileone predict', { concurrency: 2 }, () => {
   let folder: CliFolder;
@@ -112,6 +119,30 @@ describe('mobileone predict', { concurrency: 2 }, () => {
     const few = await folder.run(['predict', 'photos/b.png', ...net, '--labels', 'few.json']);
     assert.equal(few.code, 2);
     assert.match(few.stderr, /5 classes, but 2 labels/);
+  });
+
+  test('bf16 is calibrated by pictures, near to f32', { skip: withoutBf16 }, async () => {
+    const [plain, calibrated] = await Promise.all(
+      [[], ['--precision', 'bf16', '--calibrate', 'photos']].map((own) =>
+        folder.run(['predict', 'photos', ...net, '--json', ...own]),
+      ),
+    );
+    const [expected, found] = [answers(plain?.stdout ?? ''), answers(calibrated?.stdout ?? '')];
+    assert.equal(found.length, 3);
+    for (const [i, { predScore }] of found.entries())
+      assert.ok(Math.abs(predScore - (expected[i]?.predScore ?? 1)) < 0.005, `${predScore}`);
+  });
+
+  test('pictures to calibrate with must be there, and for bf16', async () => {
+    for (const [place, precision, message] of [
+      ['empty', 'bf16', /--calibrate: empty: the folder has no pictures/],
+      ['photos', 'f32', /calibration is for precision "bf16"/],
+    ] as const) {
+      const own = ['--calibrate', place, '--precision', precision];
+      const { code, stderr } = await folder.run(['predict', 'photos/b.png', ...net, ...own]);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, message);
+    }
   });
 
   test('a pixel limit refuses, and both forms answer alike', async () => {

@@ -8,6 +8,7 @@ import { readTaskHead } from '../../task/head-checkpoint.ts';
 import type { LoadedClassifier, LoadOptions } from '../../task/load-classifier.ts';
 import { type Task, type TaskHead, taskTitles } from '../../task/task-head.ts';
 import { nameList, pixelLimit, positiveInteger, share } from '../arguments.ts';
+import { readCalibration } from '../calibration.ts';
 import { addEngineOptions, chooseEngine, type EngineFlags } from '../engine-options.ts';
 import { readLabelsFile } from '../labels-file.ts';
 import { findPictures } from '../picture-files.ts';
@@ -27,6 +28,7 @@ interface PredictFlags extends HubFlags, EngineFlags, HeadFlags {
   readonly inputSize?: number;
   readonly labels?: string;
   readonly run?: 'train' | 'deploy';
+  readonly calibrate?: string;
   readonly orientation?: 'apply' | 'ignore';
   readonly maxPixels?: number;
   readonly debug?: boolean;
@@ -62,6 +64,10 @@ export function addPredict(program: Command, terminal: Terminal): void {
     .option('--input-size <n>', 'side of the square the net sees', positiveInteger)
     .option('--labels <file>', 'class names: JSON list, or one a line')
     .addOption(new Option('--run <form>', 'form that runs; default deploy').choices(['train', 'deploy']))
+    .option(
+      '--calibrate <place>',
+      'for --precision bf16: pictures like yours, which keep answers near those of f32',
+    )
     .addOption(
       new Option('--orientation <rule>', 'EXIF orientation; default apply').choices(['apply', 'ignore']),
     )
@@ -127,7 +133,7 @@ async function prepareHead(
   files: readonly string[],
   flags: PredictFlags,
 ): Promise<Prepared> {
-  refuse(flags, ['top', 'transform', 'inputSize', 'labels'], head.task);
+  refuse(flags, ['top', 'transform', 'inputSize', 'labels', 'calibrate'], head.task);
   const [engine, compileOptions] = await chooseEngine(flags);
   const run = flags.run === undefined ? {} : { run: flags.run };
   const options = { hub: hubOptions(flags), engine, ...compileOptions, ...run };
@@ -159,6 +165,7 @@ async function prepare(location: string, flags: PredictFlags): Promise<Prepared>
     ...(flags.inputSize === undefined ? {} : { inputSize: flags.inputSize }),
     ...(flags.labels === undefined ? {} : { labels: await readLabelsFile(flags.labels) }),
     ...(flags.run === undefined ? {} : { run: flags.run }),
+    ...(flags.calibrate === undefined ? {} : { calibration: await readCalibration(flags.calibrate) }),
   };
   const classifier = await loadClassifier(location, options);
   const wanted = { topK: flags.top ?? 5, ...decodeOptions(flags) };
