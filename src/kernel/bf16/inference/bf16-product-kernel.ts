@@ -109,6 +109,8 @@ export type FinishRow = (position: number, sums: readonly (Vec | Address)[]) => 
 export interface ProductUnit {
   readonly name: string;
   readonly mostPositions: number;
+  /** Weights that blocks read one after the other, as the second cache has them then. */
+  readonly nearWeightBytes: number;
   /** Code around all others; `panel` computes one block × one panel and hands every position to `finish`. */
   readonly emit: (
     a: VectorAssembler,

@@ -66,10 +66,21 @@ function wantedParts({ macs }: ConvSizes, weightBytes: number): number {
   return Math.max(1, Math.min(MOST_TILES, Math.round(wanted)));
 }
 
-function sharesOf(read: WindowRead, mostPositions: number, panels: number, wanted: number): Share[] {
+interface Parts {
+  readonly wanted: number;
+  /** Into which panels are cut at least. */
+  readonly ofPanels: number;
+}
+
+function sharesOf(
+  read: WindowRead,
+  mostPositions: number,
+  panels: number,
+  { wanted, ofPanels }: Parts,
+): Share[] {
   const heights = evenParts(read.positions, mostPositions);
   const blockCount = heights.length * read.lines;
-  const panelParts = Math.max(1, Math.min(panels, Math.ceil(wanted / blockCount)));
+  const panelParts = Math.max(1, Math.min(panels, Math.max(ofPanels, Math.ceil(wanted / blockCount))));
   const blockParts = Math.ceil(wanted / panelParts);
   const shares: Share[] = [];
   let firstPosition = 0;
@@ -114,44 +125,46 @@ function planProduct(unit: ProductUnit, task: ConvTask, how: Bf16Conv): TaskPlan
   const scratch = alignUp(read.copyBytes);
   const outputStride = pixelBytes(how.output, sizes.outChannels);
   const chunks = productChunks(read, cut, how.terms.weights);
-  const tiles = sharesOf(read, unit.mostPositions, panels, wantedParts(sizes, length)).map(
-    (share, i): Tile => {
-      const spec: ProductSpec = {
-        positions: share.positions,
-        positionStride: read.positionStride,
-        lineStride: read.lineStride,
-        chunks,
-        inputTerms: how.terms.input,
-        chunk: cut.width,
-        outputStride,
-        outputLineStride: read.positions * outputStride,
-        restChannels: share.last ? sizes.outChannels - panels * PANEL_CHANNELS : 0,
-        channels: sizes.outChannels,
-        output: how.output,
-        residual: task.residual,
-        activation: task.activation,
-      };
-      const line = share.image * read.imageLines + share.firstLine;
-      const channel = share.panels.first * PANEL_CHANNELS;
-      const output =
-        (line * read.positions + share.firstPosition) * outputStride + channel * channelBytes(how.output);
-      const input =
-        share.image * read.imageStride +
-        share.firstLine * read.lineStride +
-        share.firstPosition * read.positionStride;
-      const slots = productSlots({
-        input: { buffer: read.buffer, offset: input },
-        weights: { buffer: 'constant0', offset: share.panels.first * panelBytes(2, blocks, cut.width) },
-        output: { buffer: 'output', offset: output },
-        residual: task.residual ? { buffer: 'input1', offset: output } : 0,
-        scratch: { buffer: 'scratch', offset: scratch + i * SCRATCH_BYTES },
-        lines: share.lines,
-        blocks: share.blocks,
-        panels: share.panels.end - share.panels.first,
-      });
-      return { kernel: productKernel(unit, spec), slots };
-    },
-  );
+  const parts: Parts = {
+    wanted: wantedParts(sizes, length),
+    ofPanels: Math.ceil(length / unit.nearWeightBytes),
+  };
+  const tiles = sharesOf(read, unit.mostPositions, panels, parts).map((share, i): Tile => {
+    const spec: ProductSpec = {
+      positions: share.positions,
+      positionStride: read.positionStride,
+      lineStride: read.lineStride,
+      chunks,
+      inputTerms: how.terms.input,
+      chunk: cut.width,
+      outputStride,
+      outputLineStride: read.positions * outputStride,
+      restChannels: share.last ? sizes.outChannels - panels * PANEL_CHANNELS : 0,
+      channels: sizes.outChannels,
+      output: how.output,
+      residual: task.residual,
+      activation: task.activation,
+    };
+    const line = share.image * read.imageLines + share.firstLine;
+    const channel = share.panels.first * PANEL_CHANNELS;
+    const output =
+      (line * read.positions + share.firstPosition) * outputStride + channel * channelBytes(how.output);
+    const input =
+      share.image * read.imageStride +
+      share.firstLine * read.lineStride +
+      share.firstPosition * read.positionStride;
+    const slots = productSlots({
+      input: { buffer: read.buffer, offset: input },
+      weights: { buffer: 'constant0', offset: share.panels.first * panelBytes(2, blocks, cut.width) },
+      output: { buffer: 'output', offset: output },
+      residual: task.residual ? { buffer: 'input1', offset: output } : 0,
+      scratch: { buffer: 'scratch', offset: scratch + i * SCRATCH_BYTES },
+      lines: share.lines,
+      blocks: share.blocks,
+      panels: share.panels.end - share.panels.first,
+    });
+    return { kernel: productKernel(unit, spec), slots };
+  });
   return {
     constants: [{ length, write }],
     scratchBytes: scratch + tiles.length * SCRATCH_BYTES,

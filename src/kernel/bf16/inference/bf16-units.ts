@@ -59,6 +59,7 @@ interface Strides {
 export const tileUnit: ProductUnit = {
   name: 'tiles',
   mostPositions: 2 * TILE_ROWS,
+  nearWeightBytes: Number.POSITIVE_INFINITY,
   emit(a, spec, walk) {
     const { tiles } = a;
     if (tiles === undefined)
@@ -112,8 +113,12 @@ function emitTilePanel(
 export const dotUnit: ProductUnit = {
   name: 'dot',
   mostPositions: 10,
+  nearWeightBytes: 2 ** 18,
   emit: (a, _, walk) => walk((place, finish) => emitDotPanel(a, place, finish)),
 };
+
+/** Bytes of weights fetched ahead: the first block of a panel would wait for them, for in a net they come from afar. */
+const WEIGHTS_AHEAD = 8192;
 
 /** Chunks that come one like the other: a turn of a loop, so many times. */
 interface Stretch {
@@ -156,8 +161,11 @@ function emitDotPanel(a: VectorAssembler, place: PanelPlace, finish: FinishRow):
     for (const { offset, terms } of turn)
       for (let term = 0; term < terms; term++) {
         for (let pair = 0; pair < spec.chunk / 2; pair++) {
-          for (const [c, factor] of factors.entries())
-            a.load(factor, at(weights, place.weightBlock(block, c) + pair * ROW_BYTES));
+          for (const [c, factor] of factors.entries()) {
+            const offset = place.weightBlock(block, c) + pair * ROW_BYTES;
+            a.load(factor, at(weights, offset));
+            a.prefetch(at(weights, offset + WEIGHTS_AHEAD));
+          }
           for (const [p, row] of sums.entries()) {
             a.load(x, broadcastAt(input, p * spec.positionStride + offset + pair * 4));
             for (const [c, sum] of row.entries()) a.dotBf16(sum, x, factors[c] ?? x);
