@@ -15,11 +15,10 @@ import {
   type Bf16Precision,
   bf16Row,
   type ConvStorage,
-  isDense,
   planBf16Convolution,
-  productTerms,
 } from '../src/kernel/bf16/inference/bf16-convolution.ts';
-import { type ConvTask, convSizes } from '../src/kernel/convolution/convolution-row.ts';
+import { productTerms } from '../src/kernel/bf16/inference/bf16-row.ts';
+import { type ConvTask, convSizes, isDense } from '../src/kernel/convolution/convolution-row.ts';
 import { convolutionRow, planConvolution } from '../src/kernel/convolution/convolution-task.ts';
 import type { TaskPlan } from '../src/kernel/plan/plan.ts';
 import type { PixelStorage } from '../src/kernel/vector/storage.ts';

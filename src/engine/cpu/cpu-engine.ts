@@ -1,6 +1,6 @@
 import { EngineError, UsageError } from '../../errors.ts';
 import { type CheckedGraph, valueAt } from '../../graph/graph.ts';
-import { bf16Row } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import type { Bf16Convolutions } from '../../kernel/bf16/inference/bf16-row.ts';
 import type { RoundedProducts } from '../../kernel/convolution/rounded-products.ts';
 import { elementCount, type Weights } from '../../tensor/tensor.ts';
 import { bindParameters } from '../bind.ts';
@@ -19,6 +19,8 @@ export interface CpuEngineParts {
   readonly pool?: ThreadPool | undefined;
   /** `lowerTraining`, for engines that train too. */
   readonly training?: LowerTraining | undefined;
+  /** `bf16Convolutions`, for engines whose processors may have them. */
+  readonly bf16?: Bf16Convolutions | undefined;
   /** `bf16Products`, for engines that train where processors have them. */
   readonly rounded?: RoundedProducts | undefined;
 }
@@ -42,7 +44,7 @@ function compile(
   options: CompileOptions = {},
 ): Session {
   const provider = chooseMachine(parts.machines, options.target);
-  const precision = checkPrecision(options.precision ?? 'f32', provider);
+  const precision = checkPrecision(options.precision ?? 'f32', provider, parts.bf16);
   const wanted = checkThreads(options.threads ?? 'auto', parts.pool);
   const threads = parts.pool && provider.canShare ? wanted : 1;
   const how = { provider, precision, threads, profile: options.profile ?? false };
@@ -60,14 +62,14 @@ interface HowToCompile {
 }
 
 function compileWhole(
-  { pool, training, rounded }: CpuEngineParts,
+  { pool, training, bf16, rounded }: CpuEngineParts,
   graph: CheckedGraph,
   weights: Weights,
   { provider, precision, threads, profile }: HowToCompile,
 ): Session {
   checkSize(graph, provider);
   const parameters = bindParameters(graph, weights);
-  const program = lower(graph, parameters, provider.target, precision, { training, rounded, threads });
+  const program = lower(graph, parameters, provider.target, precision, { training, bf16, rounded, threads });
   return createSession({
     graph,
     parameters: new Map([...parameters, ...program.known]),
@@ -91,14 +93,18 @@ function chooseMachine(machines: readonly MachineProvider[], wanted: string | un
   );
 }
 
-function checkPrecision(precision: Precision, { target }: MachineProvider): StoragePrecision {
+function checkPrecision(
+  precision: Precision,
+  { target }: MachineProvider,
+  bf16: Bf16Convolutions | undefined,
+): StoragePrecision {
   if (precision === 'f32') return precision;
   if (precision !== 'bf16' && precision !== 'bf16x2')
     throw new EngineError(
       `engine cpu: precision must be "f32", "bf16" or "bf16x2", found "${precision}"${precision === 'f64' ? '; use the reference engine' : ''}.`,
       { precision },
     );
-  if (bf16Row(target) === undefined)
+  if (!bf16?.applies(target))
     throw new EngineError(
       `engine cpu: precision "${precision}" needs native code on a processor with AMX-BF16 or AVX512-BF16; target ${target.name} has neither here. Use precision "f32".`,
       { precision, target: target.name },

@@ -2,7 +2,7 @@ import type { VectorTarget } from '../../assembler/vector-assembler.ts';
 import { EngineError } from '../../errors.ts';
 import { type CheckedGraph, type Node, type ValueId, valueAt } from '../../graph/graph.ts';
 import { ops as opTable } from '../../graph/ops/ops.ts';
-import { type Bf16Precision, planBf16Convolution } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import type { Bf16Convolutions, Bf16Precision } from '../../kernel/bf16/inference/bf16-row.ts';
 import { planInputGrad } from '../../kernel/convolution/conv-gradients.ts';
 import { isComputed } from '../../kernel/convolution/convolution-row.ts';
 import { type AnyConvTask, type ConvTask, rowsPlanner } from '../../kernel/convolution/convolution-task.ts';
@@ -32,6 +32,8 @@ export type StoragePrecision = 'f32' | Bf16Precision;
 
 export interface LowerOptions {
   readonly training?: LowerTraining | undefined;
+  /** What precisions below f32 compute convolutions with. */
+  readonly bf16?: Bf16Convolutions | undefined;
   /** What precision bf16 computes training's products with; absent for f32. */
   readonly rounded?: RoundedProducts | undefined;
   /** For how many the largest tasks are cut; default 1. */
@@ -49,7 +51,7 @@ export function lower(
   parameters: ReadonlyMap<ValueId, Tensor>,
   target: VectorTarget,
   precision: StoragePrecision = 'f32',
-  { training, rounded: products, threads = 1 }: LowerOptions = {},
+  { training, bf16, rounded: products, threads = 1 }: LowerOptions = {},
 ): Program {
   const constants = new Map(parameters);
   for (const { parameter } of graph.updates) constants.delete(parameter);
@@ -112,7 +114,7 @@ export function lower(
   const types =
     precision === 'f32' ? new Map<ValueId, PixelStorage>() : termTypes(precision, graph, all, storage);
   const typeOf = (value: ValueId): PixelStorage => types.get(storage(value)) ?? 'f32';
-  const context: TaskContext = { target, storage, precision, typeOf, rounded, threads };
+  const context: TaskContext = { target, storage, precision, typeOf, bf16, rounded, threads };
   const renewed = renewals(graph, storage);
   const learns = graph.updates.length > 0;
   const parts = atGate(graph, all).map((groups) => {
@@ -184,6 +186,7 @@ interface TaskContext {
   readonly storage: (value: ValueId) => ValueId;
   readonly precision: StoragePrecision;
   readonly typeOf: (value: ValueId) => PixelStorage;
+  readonly bf16: Bf16Convolutions | undefined;
   readonly rounded: RoundedProducts | undefined;
   readonly threads: number;
 }
@@ -206,17 +209,18 @@ function stripsPlan(
 
 /** Plans a convolution, or some of its rows. */
 function convPlanner(
-  { target, precision, typeOf, rounded }: TaskContext,
+  { target, precision, typeOf, bf16, rounded }: TaskContext,
   whole: AnyConvTask,
   source: ValueId,
   output: ValueId,
 ): (task: AnyConvTask) => TaskPlan {
+  if (precision === 'f32') return rowsPlanner(target, whole);
+  if (bf16 === undefined)
+    throw new EngineError(`engine cpu: it was given no kernels of precision ${precision}.`);
   const how = { input: typeOf(source), output: typeOf(output) };
-  return precision === 'f32'
-    ? rowsPlanner(target, whole)
-    : (task) =>
-        (isComputed(task) ? rounded?.convolution(target, task) : undefined) ??
-        planBf16Convolution(target, task, how, precision);
+  return (task) =>
+    (isComputed(task) ? rounded?.convolution(target, task) : undefined) ??
+    bf16.plan(target, task, how, precision);
 }
 
 function makeTask(group: Group, context: TaskContext): Task {

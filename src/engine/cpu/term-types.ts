@@ -3,7 +3,8 @@
  * kernel that can write them so. Everything else stays f32.
  */
 import type { CheckedGraph, ValueId } from '../../graph/graph.ts';
-import { type Bf16Precision, isDense, productTerms } from '../../kernel/bf16/inference/bf16-convolution.ts';
+import { type Bf16Precision, productTerms } from '../../kernel/bf16/inference/bf16-row.ts';
+import { isDense } from '../../kernel/convolution/convolution-row.ts';
 import { isDepthwise } from '../../kernel/convolution/depthwise/depthwise.ts';
 import type { PixelStorage } from '../../kernel/vector/storage.ts';
 import { operandsOf } from './lowered.ts';

@@ -39,6 +39,11 @@ export interface ComputedConvTask extends ConvShape {
 
 export type AnyConvTask = ConvTask | ComputedConvTask;
 
+/** Whether a convolution is one matrix product, by weights that are known. */
+export function isDense(task: AnyConvTask): task is ConvTask {
+  return task.geometry.groups === 1 && !isComputed(task);
+}
+
 export function isComputed(task: AnyConvTask): task is ComputedConvTask {
   return 'buffer' in task.weight;
 }

@@ -7,6 +7,7 @@ import { lowerTraining } from '../../engine/cpu/lower-training.ts';
 import type { MachineProvider } from '../../engine/cpu/machine-provider.ts';
 import type { ThreadPool } from '../../engine/cpu/thread-pool.ts';
 import type { Engine } from '../../engine/engine.ts';
+import { bf16Convolutions } from '../../kernel/bf16/inference/bf16-convolution.ts';
 import { bf16Products } from '../../kernel/bf16/training/bf16-products.ts';
 import { wasmProviders } from '../wasm-provider.ts';
 import { nodeWasmFeatures } from './cpu-features-wasm.ts';
@@ -34,7 +35,8 @@ async function compose(): Promise<CpuEngineParts> {
   const pool: ThreadPool = support.available
     ? createNodeThreadPool(support.memory.invokeAddress, await openThreadPlacement())
     : createNodeThreadPool(undefined);
-  return { machines: nodeMachines(support), pool, training: lowerTraining, rounded: bf16Products };
+  const bf16 = { bf16: bf16Convolutions, rounded: bf16Products };
+  return { machines: nodeMachines(support), pool, training: lowerTraining, ...bf16 };
 }
 
 /** Machines of this process, the fastest first. */

@@ -1,30 +1,24 @@
 /** Convolutions where factors of matrix products are bf16: which kernel computes which. */
 import type { VectorTarget } from '../../../assembler/vector-assembler.ts';
 import { EngineError } from '../../../errors.ts';
-import { type AnyConvTask, type ConvTask, convSizes, isComputed } from '../../convolution/convolution-row.ts';
+import { type AnyConvTask, convSizes, isDense } from '../../convolution/convolution-row.ts';
 import { planConvolution } from '../../convolution/convolution-task.ts';
 import { isDepthwise, planDepthwise } from '../../convolution/depthwise/depthwise.ts';
 import type { TaskPlan } from '../../plan/plan.ts';
-import type { PixelStorage } from '../../vector/storage.ts';
 import { bf16Rows } from './bf16-product.ts';
-import { type Bf16Precision, type Bf16Row, productTerms } from './bf16-row.ts';
+import {
+  type Bf16Convolutions,
+  type Bf16Precision,
+  type Bf16Row,
+  type ConvStorage,
+  productTerms,
+} from './bf16-row.ts';
 
-export { type Bf16Precision, productTerms } from './bf16-row.ts';
+export type { Bf16Precision, ConvStorage } from './bf16-row.ts';
 
 /** The row that a target takes; undefined where it has no bf16 products. */
 export function bf16Row(target: VectorTarget): Bf16Row | undefined {
   return bf16Rows.find((row) => row.applies(target));
-}
-
-/** Whether a convolution is one matrix product, by weights that are known. */
-export function isDense(task: AnyConvTask): task is ConvTask {
-  return task.geometry.groups === 1 && !isComputed(task);
-}
-
-/** What the tensors of a convolution hold; a residual is f32. */
-export interface ConvStorage {
-  readonly input: PixelStorage;
-  readonly output: PixelStorage;
 }
 
 /**
@@ -46,3 +40,8 @@ export function planBf16Convolution(
     throw new EngineError(`bf16: target ${target.name} has no bf16 products here`, { target: target.name });
   return row.plan(task, { ...storage, terms: productTerms(precision, task) });
 }
+
+export const bf16Convolutions: Bf16Convolutions = {
+  applies: (target) => bf16Row(target) !== undefined,
+  plan: planBf16Convolution,
+};

@@ -1,5 +1,5 @@
 import type { VectorTarget } from '../../../assembler/vector-assembler.ts';
-import type { ConvTask } from '../../convolution/convolution-row.ts';
+import type { AnyConvTask, ConvTask } from '../../convolution/convolution-row.ts';
 import type { TaskPlan } from '../../plan/plan.ts';
 import type { PixelStorage, Terms } from '../../vector/storage.ts';
 
@@ -42,4 +42,21 @@ export interface Bf16Row {
   readonly applies: (target: VectorTarget) => boolean;
   /** The input is in `terms.input` terms, or f32. */
   readonly plan: (task: ConvTask, how: Bf16Conv) => TaskPlan;
+}
+
+/** What the tensors of a convolution hold; a residual is f32. */
+export interface ConvStorage {
+  readonly input: PixelStorage;
+  readonly output: PixelStorage;
+}
+
+/** All convolutions of precisions below f32, handed to engines where processors have them. */
+export interface Bf16Convolutions {
+  readonly applies: (target: VectorTarget) => boolean;
+  readonly plan: (
+    target: VectorTarget,
+    task: AnyConvTask,
+    storage: ConvStorage,
+    precision: Bf16Precision,
+  ) => TaskPlan;
 }
